@@ -1,0 +1,15 @@
+//! Tidegate: MQTT to Kafka through WebAssembly plugins, acknowledged end to end.
+
+pub mod ack;
+pub mod admin;
+pub mod config;
+pub mod demo;
+pub mod kafka;
+pub mod message;
+pub mod meters;
+pub mod mqtt;
+pub mod router;
+pub mod seam;
+pub mod telemetry;
+pub mod topic;
+pub mod wasm;
