@@ -8,6 +8,7 @@ pub mod kafka;
 pub mod message;
 pub mod meters;
 pub mod mqtt;
+pub mod pipeline;
 pub mod router;
 pub mod seam;
 pub mod telemetry;
