@@ -191,6 +191,7 @@ pub struct ViaConfig {
     pub grants: Vec<String>,
     /// Where this entry stands, for problems found later (a plugin that will not load).
     pub place: Place,
+    pub excerpt: Option<Excerpt>,
 }
 
 /// One entry of `to`.
@@ -231,7 +232,7 @@ pub struct PluginsConfig {
 }
 
 /// What one plugin may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PluginLimits {
     pub memory_bytes: u64,
     pub call: Duration,

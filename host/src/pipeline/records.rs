@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
 use super::chain::Said;
 use super::route::{BadTopic, Bound, named};
@@ -89,7 +88,7 @@ pub fn dead_letter(
         Extent::Whole => message.payload.clone(),
         Extent::WithoutValue => {
             own.push(header("dlq.size", &message.payload.len().to_string()));
-            own.push(header("dlq.sha256", &format!("{:x}", Sha256::digest(&message.payload))));
+            own.push(header("dlq.sha256", &crate::digest::sha256_hex(&message.payload)));
             Bytes::new()
         }
     };
