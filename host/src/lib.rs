@@ -4,6 +4,7 @@ pub mod ack;
 pub mod admin;
 pub mod config;
 pub mod demo;
+pub mod digest;
 pub mod kafka;
 pub mod message;
 pub mod meters;
