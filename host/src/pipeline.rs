@@ -75,6 +75,24 @@ pub struct Pipeline {
     reports: Vec<Report>,
     rule_meters: Vec<Option<Arc<RuleMeters>>>,
     batch_arrived: Option<Instant>,
+    counts: Counts,
+}
+
+/// Counted on the way and filed once per batch: an atomic addition per message would cost more than the counting.
+#[derive(Default)]
+struct Counts {
+    received: u64,
+    received_bytes: u64,
+    unrouted: u64,
+}
+
+impl Counts {
+    fn file(&mut self, meters: &SourceMeters) {
+        meters.received.add(self.received);
+        meters.received_bytes.add(self.received_bytes);
+        meters.unrouted.add(self.unrouted);
+        *self = Self::default();
+    }
 }
 
 /// How soon a full sink is offered its records again.
@@ -96,6 +114,7 @@ impl Pipeline {
             reports: Vec::new(),
             rule_meters: Vec::new(),
             batch_arrived: None,
+            counts: Counts::default(),
             wiring,
         }
     }
@@ -105,20 +124,18 @@ impl Pipeline {
         let Arrival { message, packet_id, .. } = arrival;
         let route = self.route_of(&message);
         let copy = self.copies.judge(&route, &message);
-        let arrived = *self.batch_arrived.get_or_insert_with(Instant::now);
-        let kept = Kept { message: message.clone(), route: route.clone(), arrived };
-        let slot = self.ledger.arrive(packet_id, message.qos, message.size_bytes(), kept);
+        let slot = self.ledger.next_slot();
         let mut shares = 0;
         for leg in route.legs.iter().filter(|leg| self.copies.is_for(leg, copy, &message)) {
             shares += dispatch(leg, &message, slot, &self.wiring, &mut self.outboxes, &mut self.lane_jobs);
         }
-        match shares {
-            0 => {
-                self.wiring.source_meters.unrouted.add(1);
-                self.ledger.pay(slot);
-            }
-            _ => self.ledger.owe(slot, shares - 1),
-        }
+        self.counts.unrouted += u64::from(shares == 0);
+        let (qos, size_bytes, arrived) = (message.qos, message.size_bytes(), self.batch_arrived());
+        self.ledger.arrive(packet_id, qos, shares, size_bytes, Kept { message, route, arrived });
+    }
+
+    fn batch_arrived(&mut self) -> Instant {
+        *self.batch_arrived.get_or_insert_with(Instant::now)
     }
 
     fn route_of(&mut self, message: &Message) -> Arc<Route> {
@@ -126,21 +143,17 @@ impl Pipeline {
         self.routes.get(message, |topic| Route::find(set, topic, topics, &self.hashing))
     }
 
-    fn settle(&mut self, report: Report) {
+    fn settle(&mut self, report: Report, now: Instant) {
         let Report { slot, rule, dead_letter, settlement } = report;
         match settlement {
             Settlement::Delivered if dead_letter => self.letter_delivered(slot, rule),
-            Settlement::Delivered => self.delivered(slot, rule),
+            Settlement::Delivered => self.delivered(slot, rule, now),
             Settlement::Filtered => {
                 self.letters.forget(slot, rule);
                 self.meters_of(rule).filtered.add(1);
                 self.ledger.pay(slot);
             }
-            Settlement::Unrouted => self.ledger.pay(slot),
-            Settlement::Dropped => {
-                self.wiring.source_meters.dropped_by_rule.add(1);
-                self.ledger.pay(slot);
-            }
+            Settlement::Dropped => self.dropped(slot),
             Settlement::Split(more) => self.ledger.owe(slot, more),
             Settlement::Failed(failure) => self.failed(slot, rule, *failure, dead_letter),
             Settlement::Abandoned => {
@@ -150,17 +163,20 @@ impl Pipeline {
         }
     }
 
-    fn delivered(&mut self, slot: Slot, rule: RuleNo) {
-        if let Some(kept) = self.ledger.kept(slot) {
-            let took = kept.arrived.elapsed();
-            self.meters_of(rule).delivery.observe(took);
-        }
+    fn delivered(&mut self, slot: Slot, rule: RuleNo, now: Instant) {
         self.letters.forget(slot, rule);
+        if let Some(arrived) = self.ledger.pay(slot).map(|kept| kept.arrived) {
+            self.meters_of(rule).delivery.observe(now.saturating_duration_since(arrived));
+        }
+    }
+
+    fn dropped(&mut self, slot: Slot) {
+        self.wiring.source_meters.dropped_by_rule.add(1);
         self.ledger.pay(slot);
     }
 
     fn letter_delivered(&mut self, slot: Slot, rule: RuleNo) {
-        let meters = self.meters_of(rule);
+        let meters = self.meters_of(rule).clone();
         for _ in 0..self.letters.delivered(slot, rule, &meters) {
             self.ledger.pay(slot);
         }
@@ -177,7 +193,7 @@ impl Pipeline {
                 let token = self.wiring.desk.dead_letter_token(slot, rule);
                 self.outboxes[cluster].push_back(Shipment { record: *record, token });
             }
-            Reply::Drop => self.settle(Report { slot, rule, dead_letter: false, settlement: Settlement::Dropped }),
+            Reply::Drop => self.dropped(slot),
             Reply::AlreadyOnItsWay => {}
             Reply::TryAgain { after } => (self.wiring.ring_later)(after),
         }
@@ -219,20 +235,21 @@ impl Pipeline {
         self.outboxes.iter().all(VecDeque::is_empty) && self.wiring.lanes.iter().all(|lane| lane.is_idle(self.wiring.desk))
     }
 
-    fn meters_of(&mut self, rule: RuleNo) -> Arc<RuleMeters> {
+    fn meters_of(&mut self, rule: RuleNo) -> &Arc<RuleMeters> {
         if self.rule_meters.len() <= rule.place() {
             self.rule_meters.resize(rule.place() + 1, None);
         }
         let known = &mut self.rule_meters[rule.place()];
-        known.get_or_insert_with(|| self.wiring.meters.rule(rule, "")).clone()
+        known.get_or_insert_with(|| self.wiring.meters.rule(rule, ""))
     }
 
     /// What changes a source, in an order in which nothing is lost: settle, try again, adopt new rules.
     fn turn(&mut self) {
         let mut reports = std::mem::take(&mut self.reports);
         self.wiring.desk.collect(&mut reports);
+        let now = Instant::now();
         for report in reports.drain(..) {
-            self.settle(report);
+            self.settle(report, now);
         }
         self.reports = reports;
         self.carry_again();
@@ -286,19 +303,19 @@ impl Intake for Pipeline {
     }
 
     fn arrive(&mut self, arrival: Arrival) {
-        let meters = &self.wiring.source_meters;
-        meters.received.add(1);
-        meters.received_bytes.add(arrival.message.size_bytes() as u64);
+        self.counts.received += 1;
+        self.counts.received_bytes += arrival.message.size_bytes() as u64;
         let message = &arrival.message;
         let is_same = |kept: &Kept| kept.message.topic == message.topic && kept.message.payload == message.payload;
         match arrival.packet_id.filter(|_| arrival.dup) {
-            Some(packet_id) if self.ledger.rejoin(packet_id, is_same) => meters.rejoined.add(1),
+            Some(packet_id) if self.ledger.rejoin(packet_id, is_same) => self.wiring.source_meters.rejoined.add(1),
             Some(_) | None => self.carry(arrival),
         }
     }
 
     fn hand_over(&mut self) {
         self.batch_arrived = None;
+        self.counts.file(&self.wiring.source_meters);
         let mut all_taken = true;
         for (sink, outbox) in self.wiring.outlets.sinks.iter().zip(&mut self.outboxes) {
             if !outbox.is_empty() {

@@ -62,8 +62,6 @@ pub enum Settlement {
     Delivered,
     /// A plugin or rule decided that nothing is to be sent.
     Filtered,
-    /// No rule wanted the message.
-    Unrouted,
     /// Set aside for good by the rule's `on_error = "drop"`, counted.
     Dropped,
     /// One share became `1 + n`: `n` more settlements are owed. Not a settlement by itself.
