@@ -1,0 +1,85 @@
+//! librdkafka's mock cluster in the test's own process: speed, outages, errors.
+//!
+//! A partition keeps about 5 MB, so a test reads as it goes or stays small.
+
+use std::time::Duration;
+
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+use crate::client::KafkaAccess;
+
+/// A running mock cluster with one broker.
+pub struct Mock {
+    cluster: MockCluster<'static, DefaultProducerContext>,
+}
+
+impl Mock {
+    /// Starts one with these topics and their numbers of partitions.
+    ///
+    /// # Panics
+    /// Where loopback has no port.
+    #[must_use]
+    pub fn start(topics: &[(&str, i32)]) -> Self {
+        let cluster = MockCluster::new(1).expect("the mock cluster starts");
+        for (topic, partitions) in topics {
+            cluster.create_topic(topic, *partitions, 1).expect("the mock takes the topic");
+        }
+        Self { cluster }
+    }
+
+    #[must_use]
+    pub fn client(&self) -> KafkaAccess {
+        KafkaAccess::plain(&self.cluster.bootstrap_servers())
+    }
+
+    /// The `[kafka.main]` table of the bridge's configuration.
+    #[must_use]
+    pub fn table(&self) -> String {
+        format!("[kafka.main]\nbrokers = [\"{}\"]\n", self.cluster.bootstrap_servers())
+    }
+
+    /// Every answer leaves this much later.
+    ///
+    /// # Panics
+    /// Where the mock refuses.
+    pub fn delay(&self, delay: Duration) {
+        self.cluster.broker_round_trip_time(1, delay).expect("the broker is there");
+    }
+
+    /// Nobody listens any more.
+    ///
+    /// # Panics
+    /// Where the mock refuses.
+    pub fn down(&self) {
+        self.cluster.broker_down(1).expect("the broker is there");
+    }
+
+    /// Ends `down`.
+    ///
+    /// # Panics
+    /// Where the mock refuses.
+    pub fn up(&self) {
+        self.cluster.broker_up(1).expect("the broker is there");
+    }
+
+    /// The next produce requests are answered with these errors, one each.
+    pub fn fail_produce(&self, errors: &[RDKafkaRespErr]) {
+        self.cluster.request_errors(RDKafkaApiKey::Produce, errors);
+    }
+
+    /// Whatever is asked about `topic` is answered with `error`; `None` heals it.
+    ///
+    /// # Panics
+    /// Where the mock refuses.
+    pub fn fail_topic(&self, topic: &str, error: Option<RDKafkaErrorCode>) {
+        let code = error.map_or(RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR, |error| match error {
+            RDKafkaErrorCode::UnknownTopicOrPartition => RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+            RDKafkaErrorCode::TopicAuthorizationFailed => RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+            other => panic!("the harness has no use for {other} yet"),
+        });
+        self.cluster.topic_error(topic, code).expect("the topic is there");
+    }
+}

@@ -1,0 +1,69 @@
+//! The commands that the chores are made of, each with its time limit.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::group;
+use crate::place::root;
+
+/// One profile for everything: the big dependencies are built once.
+pub(crate) const PROFILE: [&str; 2] = ["--profile", "fast"];
+
+/// Something to do, with a name for the report.
+pub(crate) struct Step {
+    pub(crate) name: String,
+    limit: Duration,
+    command: Command,
+}
+
+impl Step {
+    /// Runs it and says on failure what failed and how to repeat it.
+    pub(crate) fn run(mut self) -> Result<(), String> {
+        let line = line(&self.command);
+        println!("── {}: {line}", self.name);
+        group::run(&mut self.command, self.limit).map_err(|trouble| format!("{} {trouble}; repeat: {line}", self.name))
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn within(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+}
+
+/// `cargo` with these arguments in the root.
+pub(crate) fn cargo(name: &str, minutes: u64, arguments: &[&str]) -> Step {
+    program(name, minutes, "cargo", arguments)
+}
+
+/// A program with these arguments in the root.
+pub(crate) fn program(name: &str, minutes: u64, program: &str, arguments: &[&str]) -> Step {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root());
+    Step { name: name.to_owned(), limit: Duration::from_secs(minutes * 60), command }
+}
+
+/// `cargo xtask bench`.
+pub(crate) fn bench(arguments: &[&str]) -> Result<(), String> {
+    let mut all = vec!["run"];
+    all.extend(PROFILE);
+    all.extend(["--package", "tidegate-benches", "--bin", "bench", "--"]);
+    all.extend(arguments);
+    cargo("build the program", 40, &["build", "--profile", "fast", "--workspace"]).run()?;
+    cargo("bench", 120, &all).run()
+}
+
+/// The command as a person would type it.
+fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let quoted = words.map(|word| match word.to_string_lossy() {
+        word if word.contains([' ', '*', ';', '$']) => format!("'{word}'"),
+        word => word.into_owned(),
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}

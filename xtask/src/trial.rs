@@ -1,0 +1,110 @@
+//! `cargo xtask test`: all steps in order; a failed step does not keep the later ones from telling what they see.
+
+use std::time::Instant;
+
+use crate::place::{packages, root};
+use crate::steps::{Step, cargo};
+use crate::{tidy, tools};
+
+/// How much is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tier {
+    /// No server.
+    Quick,
+    /// Real servers, at a scale for every run.
+    Full,
+    /// Real servers, at the scale of the acceptance.
+    Long,
+}
+
+/// Counts what passed and failed.
+#[derive(Default)]
+struct Report {
+    passed: usize,
+    failed: Vec<String>,
+}
+
+impl Report {
+    fn take(&mut self, name: &str, step: impl FnOnce() -> Result<(), String>) -> bool {
+        let started = Instant::now();
+        let outcome = step();
+        let took = started.elapsed().as_secs();
+        match &outcome {
+            Ok(()) => println!("── {name}: passed in {took} s"),
+            Err(text) => println!("── {name}: FAILED in {took} s: {text}"),
+        }
+        match outcome {
+            Ok(()) => self.passed += 1,
+            Err(text) => self.failed.push(text),
+        }
+        self.failed.is_empty()
+    }
+
+    fn step(&mut self, step: Step) -> bool {
+        let name = step.name.clone();
+        self.take(&name, || step.run())
+    }
+}
+
+/// Runs all steps of `tier`.
+///
+/// # Errors
+/// At least one failed.
+pub(crate) fn run(tier: Tier) -> Result<(), String> {
+    let mut report = Report::default();
+    report.take("tools", || match tier {
+        Tier::Quick => tools::for_building(),
+        Tier::Full | Tier::Long => tools::run(),
+    });
+    report.step(cargo("format", 2, &["fmt", "--all", "--check"]));
+    report.take("tidy", tidy::run);
+    if report.step(build()) {
+        checks(&mut report);
+        plugins(&mut report);
+        end_to_end(&mut report, tier);
+    }
+    conclude(&report)
+}
+
+fn conclude(report: &Report) -> Result<(), String> {
+    for text in &report.failed {
+        println!("FAILED: {text}");
+    }
+    println!("{} passed, {} failed", report.passed, report.failed.len());
+    match report.failed.len() {
+        0 => Ok(()),
+        count => Err(format!("{count} steps failed")),
+    }
+}
+
+/// Everything at once, so that features are the same in all later steps.
+fn build() -> Step {
+    cargo("build", 40, &["build", "--profile", "fast", "--workspace"])
+}
+
+fn checks(report: &mut Report) {
+    let lints = ["clippy", "--profile", "fast", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    report.step(cargo("lints", 15, &lints));
+    // With the scripted end-to-end tests; those with real servers are marked `ignored` and come last.
+    let tests = ["test", "--profile", "fast", "--workspace", "--no-fail-fast"];
+    report.step(cargo("tests without servers", 25, &tests).env("RUST_TEST_THREADS", "2"));
+}
+
+/// Plugins lie outside the workspace: they are built for another machine.
+fn plugins(report: &mut Report) {
+    for folder in packages(&root().join("plugins")) {
+        let name = format!("plugin {}", folder.file_name().unwrap_or_default().display());
+        report.step(cargo(&name, 10, &["test", "--quiet"]).within(&folder));
+    }
+}
+
+/// The tests with real servers, one by one.
+fn end_to_end(report: &mut Report, tier: Tier) {
+    let scale = if tier == Tier::Long { "long" } else { "full" };
+    let minutes = if tier == Tier::Long { 180 } else { 25 };
+    let mut arguments = vec!["test", "--profile", "fast", "--workspace", "--test", "e2e", "--"];
+    arguments.extend(["--test-threads=1", "--nocapture", "--ignored", "full::"]);
+    if tier != Tier::Quick {
+        report.step(cargo("end to end, real servers", minutes, &arguments).env("TIDEGATE_TIER", scale));
+    }
+}
