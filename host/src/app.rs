@@ -2,6 +2,7 @@
 
 pub mod bridge;
 pub mod plan;
+pub mod reading;
 pub mod reload;
 pub mod shelf;
 pub mod snapshots;
@@ -62,7 +63,7 @@ pub enum StartError {
     #[error("start the producer of cluster `{cluster}`")]
     Kafka { cluster: String, source: crate::kafka::StartError },
     #[error("start the plugin engine")]
-    Engine(#[source] crate::wasm::EngineError),
+    Engine(#[source] crate::wasm::PluginError),
     #[error("start a thread")]
     Thread(#[from] std::io::Error),
 }

@@ -6,13 +6,14 @@ pub mod explain;
 pub mod run;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::config::{self, Config, LoadError, Problem, report};
+use crate::app::reading;
+use crate::config::{self, Config, Problem, report};
 
 /// Exit codes of all commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,37 +69,23 @@ pub struct ConfigPaths {
 }
 
 impl ConfigPaths {
-    /// The paths asked for, or the first default that exists.
+    /// The paths that were given; none means the default places.
     #[must_use]
-    pub fn resolve(&self) -> Vec<PathBuf> {
-        if !self.paths.is_empty() {
-            return self.paths.clone();
-        }
-        let defaults = ["tidegate.toml", "/etc/tidegate/tidegate.toml"].map(Path::new);
-        let found = defaults.into_iter().find(|path| path.exists()).unwrap_or(defaults[0]);
-        vec![found.to_owned()]
+    pub fn given(&self) -> &[PathBuf] {
+        &self.paths
     }
 
     /// Reads the configuration; tells people what is wrong.
     ///
     /// # Errors
     /// The exit code, where it cannot be used. What is wrong has been told on stderr.
-    pub fn load(&self) -> Result<(Config, Vec<PathBuf>), Exit> {
-        let paths = self.resolve();
-        match config::load(&paths, &|name| std::env::var(name).ok(), crate::wasm::EMBEDDED) {
-            Ok((config, warnings)) => {
-                tell(&warnings);
-                Ok((config, paths))
-            }
-            Err(LoadError::Problems(problems)) => {
-                tell(&problems);
-                Err(Exit::FoundProblems)
-            }
-            Err(error @ LoadError::Missing { .. }) => {
-                complain(&error);
-                Err(Exit::CouldNotRun)
-            }
-        }
+    pub fn load(&self) -> Result<Config, Exit> {
+        let loaded = reading::read(&self.paths).map_err(|error| {
+            complain(&error);
+            Exit::CouldNotRun
+        })?;
+        tell(&loaded.problems);
+        loaded.config.ok_or(Exit::FoundProblems)
     }
 }
 
@@ -118,7 +105,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::check(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
-        Command::Schema => print(&config::schema::text()),
+        Command::Schema => print(&format!("{:#}\n", config::schema::schema())),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "tidegate", &mut script);
@@ -136,7 +123,9 @@ pub fn print(text: &str) -> Exit {
 
 /// Tells problems on stderr, for people.
 pub fn tell(problems: &[Problem]) {
-    eprint!("{}", report::human(problems));
+    if !problems.is_empty() {
+        eprint!("{}", report::human(problems));
+    }
 }
 
 /// Tells an error with all its causes on stderr.

@@ -10,8 +10,9 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::plan;
+use super::reading;
 use super::snapshots::{Builder, Built};
-use crate::config::{self, Config, LoadError, Problem, Severity, SourceConfig};
+use crate::config::{Config, Problem, Severity, SourceConfig};
 use crate::kafka::Producer;
 use crate::meters::Meters;
 use crate::router::Snapshot;
@@ -60,6 +61,8 @@ struct Inner {
     builder: Builder,
     config: Config,
     digests: HashMap<String, String>,
+    /// The files and folders whose change may mend or break the configuration.
+    watched: Vec<PathBuf>,
 }
 
 impl Reloader {
@@ -74,18 +77,21 @@ impl Reloader {
     ) -> Self {
         let last = LastReload { outcome: ReloadOutcome::Swapped, at: SystemTime::now(), generation: 1 };
         told(&reach.meters, &last);
-        Self { paths, inner: Mutex::new(Inner { builder, config, digests }), last: Mutex::new(last), reach }
+        Self { paths, inner: Mutex::new(Inner { builder, watched: config.watched.clone(), config, digests }), last: Mutex::new(last), reach }
     }
 
     /// Reads everything anew and swaps it in if all of it is good. Waits for a reload under way.
     pub fn reload(&self) -> LastReload {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = match config::load(&self.paths, &|name| std::env::var(name).ok(), crate::wasm::EMBEDDED) {
-            Ok((next, _warnings)) => self.take(&mut inner, next),
-            Err(LoadError::Problems(problems)) => ReloadOutcome::Rejected(problems),
-            Err(error @ LoadError::Missing { .. }) => {
-                ReloadOutcome::Rejected(vec![super::snapshots::general("missing", error.to_string())])
+        let outcome = match reading::read(&self.paths) {
+            Ok(loaded) => {
+                inner.watched = loaded.watched;
+                match loaded.config {
+                    Some(next) => self.take(&mut inner, next),
+                    None => ReloadOutcome::Rejected(loaded.problems),
+                }
             }
+            Err(error) => ReloadOutcome::Rejected(vec![super::snapshots::general("missing", error.to_string())]),
         };
         drop(inner);
         self.conclude(outcome)
@@ -94,7 +100,7 @@ impl Reloader {
     /// The files and folders whose change means a reload.
     #[must_use]
     pub fn watched(&self) -> Vec<PathBuf> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).config.watched.clone()
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).watched.clone()
     }
 
     #[must_use]

@@ -8,13 +8,14 @@ use std::sync::{Arc, Weak};
 
 use crate::config::{PluginConfig, PluginLimits, PluginsConfig, Problem, Severity, ViaConfig};
 use crate::seam::Stage;
-use crate::wasm::{self, Engine, Plugin};
+use crate::wasm::embedded;
+use crate::wasm::{Engine, Plugin};
 
 /// Compiled plugins and configured stages, by what they were made of.
 pub struct Shelf {
     engine: Arc<Engine>,
     plugins: HashMap<PluginKey, Arc<Plugin>>,
-    stages: HashMap<(PluginKey, String), Weak<dyn Stage>>,
+    stages: HashMap<StageKey, Weak<dyn Stage>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +24,14 @@ struct PluginKey {
     sha256: String,
     trusted: bool,
     limits: PluginLimits,
+}
+
+/// A stage is of one rule: its log lines and its instances are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct StageKey {
+    plugin: PluginKey,
+    rule: String,
+    config: String,
 }
 
 /// What one look at the shelf found; files are read once per look.
@@ -45,26 +54,26 @@ impl Shelf {
 }
 
 impl Look<'_> {
-    /// The stage that a rule's `via` entry asks for, tried with one instance.
+    /// The stage that the `via` entry of `rule` asks for, tried with one instance.
     ///
     /// # Errors
     /// What is wrong with the file or its configuration, at the place of the entry.
-    pub fn stage(&mut self, via: &ViaConfig) -> Result<Arc<dyn Stage>, Problem> {
+    pub fn stage(&mut self, rule: &str, via: &ViaConfig) -> Result<Arc<dyn Stage>, Problem> {
         let problem = |code, message: String| Problem {
             severity: Severity::Error,
             code,
             place: via.place.clone(),
             message,
             help: None,
-            excerpt: via.excerpt.clone(),
+            excerpt: None,
         };
         let (key, plugin) = self.plugin(&via.plugin).map_err(|error| problem("plugin-unusable", error))?;
-        let stage_key = (key, via.config.clone());
+        let stage_key = StageKey { plugin: key, rule: rule.into(), config: via.config.clone() };
         if let Some(stage) = self.shelf.stages.get(&stage_key).and_then(Weak::upgrade) {
             return Ok(stage);
         }
         let stage = plugin
-            .stage(via.config.clone())
+            .stage(rule, via.config.clone())
             .map_err(|fault| problem("plugin-init", format!("plugin `{}` does not start: {fault}", via.plugin)))?;
         self.shelf.stages.insert(stage_key, Arc::downgrade(&stage));
         Ok(stage)
@@ -136,7 +145,7 @@ impl Look<'_> {
         match self.config.each.get(name) {
             Some(settings) => settings.clone(),
             None => PluginConfig {
-                trusted: wasm::embedded(name).is_some(),
+                trusted: embedded::plugin(name).is_some(),
                 sha256: None,
                 limits: self.config.limits,
             },
@@ -147,7 +156,7 @@ impl Look<'_> {
     fn bytes(&self, name: &str, settings: &PluginConfig) -> Result<Vec<u8>, String> {
         let path = self.config.folder.as_ref().map(|folder| folder.join(format!("{name}.wasm")));
         let Some(path) = path.filter(|path| path.exists()) else {
-            return wasm::embedded(name).map(<[u8]>::to_vec).ok_or_else(|| {
+            return embedded::plugin(name).map(<[u8]>::to_vec).ok_or_else(|| {
                 format!("plugin `{name}` is not there: no such file in the plugin folder, and no built-in of that name")
             });
         };

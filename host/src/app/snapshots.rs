@@ -81,8 +81,10 @@ impl Builder {
     /// Plugin files that no rule uses and that would not load.
     pub fn broken_unused(&mut self, config: &Config) -> Vec<Problem> {
         let mut look = self.shelf.look(&config.plugins);
-        for via in config.rules.iter().flat_map(|rule| &rule.via) {
-            let _known = look.stage(via);
+        for rule in &config.rules {
+            for via in &rule.via {
+                let _told_by_build = look.stage(&rule.name, via);
+            }
         }
         let warning = |(path, error): (std::path::PathBuf, String)| Problem {
             severity: Severity::Warning,
@@ -110,7 +112,7 @@ fn rule(config: &RuleConfig, no: RuleNo, look: &mut Look<'_>, meters: &Meters) -
     let mut problems = Vec::new();
     for via in &config.via {
         let counted = meters.plugins.entry(via.plugin.clone()).or_default().clone();
-        match look.stage(via) {
+        match look.stage(&config.name, via) {
             Ok(stage) => stages.push(RuleStage { stage, meters: counted }),
             Err(problem) => problems.push(problem),
         }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::{ConfigPaths, Exit, Format, complain, print, tell};
 use crate::app::shelf::Shelf;
 use crate::app::snapshots::Builder;
-use crate::config::{self, Config, LoadError, Problem, Severity, report};
+use crate::app::reading;
+use crate::config::{Config, Problem, Severity, report};
 use crate::meters::Meters;
 use crate::wasm::Engine;
 
@@ -20,23 +23,22 @@ pub struct Arguments {
 
 /// Exit 1 where there is an error, 0 where there are warnings only.
 pub fn check(arguments: &Arguments) -> Exit {
-    let loaded = config::load(&arguments.config.resolve(), &|name| std::env::var(name).ok(), crate::wasm::EMBEDDED);
-    let problems = match loaded {
-        Ok((config, mut warnings)) => match plugin_problems(&config) {
-            Ok(found) => {
-                warnings.extend(found);
-                warnings
-            }
-            Err(exit) => return exit,
-        },
-        Err(LoadError::Problems(problems)) => problems,
-        Err(error @ LoadError::Missing { .. }) => {
+    let loaded = match reading::read(arguments.config.given()) {
+        Ok(loaded) => loaded,
+        Err(error) => {
             complain(&error);
             return Exit::CouldNotRun;
         }
     };
+    let mut problems = loaded.problems;
+    if let Some(config) = &loaded.config {
+        match plugin_problems(config) {
+            Ok(found) => problems.extend(found),
+            Err(exit) => return exit,
+        }
+    }
     match arguments.format {
-        Format::Json => drop(print(&report::json(&problems))),
+        Format::Json => drop(print(&format!("{:#}\n", json!({ "problems": report::json_values(&problems) })))),
         Format::Human => tell(&problems),
     }
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();

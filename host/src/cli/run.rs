@@ -25,7 +25,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Exit {
     let _logs = telemetry::start_logs(arguments.log_format);
     match arguments.config.load() {
-        Ok((config, paths)) => serve(config, paths).unwrap_or_else(|error| {
+        Ok(config) => serve(config, arguments.config.given().to_vec()).unwrap_or_else(|error| {
             complain(error.as_ref());
             Exit::CouldNotRun
         }),
