@@ -8,8 +8,16 @@ use std::{env, fs};
 const EMBEDDED: [&str; 1] = ["plant"];
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Set by cargo for this script and meant for the host's build, not for the plugins'.
-const NOT_INHERITED: [&str; 8] =
-    ["CARGO_ENCODED_RUSTFLAGS", "CARGO_MANIFEST", "CARGO_PKG_", "CARGO_CFG_", "CARGO_FEATURE_", "CARGO_PROFILE_", "CARGO_BUILD_", "RUSTC_WORKSPACE_WRAPPER"];
+const NOT_INHERITED: [&str; 8] = [
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_MANIFEST",
+    "CARGO_PKG_",
+    "CARGO_CFG_",
+    "CARGO_FEATURE_",
+    "CARGO_PROFILE_",
+    "CARGO_BUILD_",
+    "RUSTC_WORKSPACE_WRAPPER",
+];
 
 fn main() {
     let root = folder("CARGO_MANIFEST_DIR").join("..");

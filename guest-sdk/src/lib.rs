@@ -105,7 +105,7 @@ macro_rules! export {
                 }
             }
 
-            $crate::__private::export_component!(Exported with_types_in $crate::__private::bindings);
+    $crate::__private::export_component!(Exported with_types_in $crate::__private::bindings);
         };
     };
 }

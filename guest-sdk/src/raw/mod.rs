@@ -11,6 +11,6 @@ pub(crate) mod host;
 #[cfg(target_family = "wasm")]
 pub use host::bindings;
 #[cfg(target_family = "wasm")]
-pub use host::bindings::exports::tidegate::plugin::transform::Guest;
-#[cfg(target_family = "wasm")]
 pub use host::bindings::export_component;
+#[cfg(target_family = "wasm")]
+pub use host::bindings::exports::tidegate::plugin::transform::Guest;

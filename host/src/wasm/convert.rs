@@ -56,7 +56,10 @@ fn lift_output(output: guest::Output) -> Result<Output, String> {
 
 fn lift_header(header: guest::Header) -> Result<(String, Bytes), String> {
     if header.name.is_empty() || header.name.chars().any(char::is_control) {
-        return Err(format!("gave a header with the name \"{}\", which is empty or has control characters", clean(&header.name)));
+        return Err(format!(
+            "gave a header with the name \"{}\", which is empty or has control characters",
+            clean(&header.name)
+        ));
     }
     Ok((header.name, header.value.into()))
 }

@@ -7,7 +7,6 @@ use wasmtime::Store;
 use crate::seam::{Instance, Outcome, Stage, StageFault, StageMessage};
 
 use super::bindings::Plugin as Bound;
-use super::budget::{CallClock, MemoryBudget};
 use super::clean::clean;
 use super::convert;
 use super::engine::Trust;
@@ -34,8 +33,8 @@ impl WasmStage {
     /// # Errors
     /// Where it does not start in time or refuses its configuration.
     pub(super) fn start(&self) -> Result<Running, StageFault> {
-        let mut store = self.store();
         let plugin = &self.plugin;
+        let mut store = plugin.store(self.desk.clone());
         let started = plugin.engine.during(plugin.trust, || {
             let bound = plugin.linked.instantiate(&mut store)?;
             let answer = bound.tidegate_plugin_transform().call_init(&mut store, &self.config)?;
@@ -43,23 +42,11 @@ impl WasmStage {
         });
         match started {
             Ok((bound, Ok(()))) => Ok(Running { plugin: plugin.clone(), store, bound, is_dead: false }),
-            Ok((_, Err(reason))) => Err(fault::refused(&plugin.name, &format!("refused its configuration: {}", clean(&reason)))),
+            Ok((_, Err(reason))) => {
+                Err(fault::refused(&plugin.name, &format!("refused its configuration: {}", clean(&reason))))
+            }
             Err(error) => Err(fault::classify(&plugin.name, &plugin.limits, During::Start, store.data_mut(), error)),
         }
-    }
-
-    fn store(&self) -> Store<Guest> {
-        let limits = &self.plugin.limits;
-        let (memory, clock) = (MemoryBudget::new(limits.memory_bytes), CallClock::new(limits.init));
-        let engine = &self.plugin.engine.part(self.plugin.trust).engine;
-        let mut store = Store::new(engine, Guest::new(memory, clock, self.desk.clone()));
-        store.limiter(|guest| &mut guest.memory);
-        store.set_hostcall_fuel(usize::try_from(limits.output_bytes).unwrap_or(usize::MAX));
-        if self.plugin.trust == Trust::Stranger {
-            store.set_epoch_deadline(1);
-            store.epoch_deadline_callback(|mut store| Ok(store.data_mut().clock.on_tick()));
-        }
-        store
     }
 }
 
@@ -94,9 +81,10 @@ impl Instance for Running {
         self.prepare(batch);
         let messages = convert::lower(batch);
         let (bound, store) = (&self.bound, &mut self.store);
-        let called = self.plugin.engine.during(self.plugin.trust, || {
-            bound.tidegate_plugin_transform().call_process(store, &messages)
-        });
+        let called = self
+            .plugin
+            .engine
+            .during(self.plugin.trust, || bound.tidegate_plugin_transform().call_process(store, &messages));
         let outcomes = called.map_err(|error| self.fault(error))?;
         let outcomes = convert::lift(outcomes, batch.len()).map_err(|text| fault::refused(&self.plugin.name, &text))?;
         self.is_dead = false;

@@ -48,12 +48,18 @@ fn cost_of_a_call() {
     for trusted in [false, true] {
         let identity = stage(&identity(), trusted);
         for count in [1, 16, 64] {
-            println!("identity, 200 B, trusted {trusted}, batch {count}: {} ns", cost_ns(&*identity, &messages(count, &payload, None)));
+            println!(
+                "identity, 200 B, trusted {trusted}, batch {count}: {} ns",
+                cost_ns(&*identity, &messages(count, &payload, None))
+            );
         }
         let with_properties = messages(64, &payload, Some(&properties));
         println!("identity with properties, trusted {trusted}, batch 64: {} ns", cost_ns(&*identity, &with_properties));
         let replacing = messages(64, &[b"replace ", &payload[..]].concat(), None);
-        println!("replace 200 B, trusted {trusted}, batch 64: {} ns", cost_ns(&*stage(&hostile(), trusted), &replacing));
+        println!(
+            "replace 200 B, trusted {trusted}, batch 64: {} ns",
+            cost_ns(&*stage(&hostile(), trusted), &replacing)
+        );
         let plant = stage(embedded::PLANT, trusted);
         println!("plant, trusted {trusted}, batch 64: {} ns", cost_ns(&*plant, &messages(64, &reading(), None)));
         println!("plant refusing, trusted {trusted}, batch 64: {} ns", cost_ns(&*plant, &messages(64, json, None)));
@@ -65,7 +71,10 @@ fn reading() -> Vec<u8> {
     let mut payload = b"TG\x01\x01".to_vec();
     payload.extend([41; 24]);
     let crc = payload.iter().fold(0xFFFF_u16, |crc, byte| {
-        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 })
+        (0..8).fold(
+            crc ^ (u16::from(*byte) << 8),
+            |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 },
+        )
     });
     payload.extend(crc.to_le_bytes());
     payload

@@ -6,26 +6,26 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::{env, fs};
 
-pub const BARE: &str = "wasm32-unknown-unknown";
-pub const WASI: &str = "wasm32-wasip2";
+pub(crate) const BARE: &str = "wasm32-unknown-unknown";
+pub(crate) const WASI: &str = "wasm32-wasip2";
 
 /// The component of the crate in `folder`, relative to the repository.
-pub fn built(folder: &str, target: &str) -> Arc<[u8]> {
+pub(crate) fn built(folder: &str, target: &str) -> Arc<[u8]> {
     static BUILT: OnceLock<Mutex<HashMap<String, Arc<[u8]>>>> = OnceLock::new();
     let mut built = BUILT.get_or_init(Mutex::default).lock().unwrap();
     built.entry(format!("{folder} {target}")).or_insert_with(|| build(folder, target).into()).clone()
 }
 
-pub fn hostile() -> Arc<[u8]> {
+pub(crate) fn hostile() -> Arc<[u8]> {
     built("tests/guests/hostile", BARE)
 }
 
-pub fn identity() -> Arc<[u8]> {
+pub(crate) fn identity() -> Arc<[u8]> {
     built("plugins/identity", BARE)
 }
 
 /// Whether the toolchain can build for `target`.
-pub fn can_build(target: &str) -> bool {
+pub(crate) fn can_build(target: &str) -> bool {
     let told = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output().unwrap();
     Path::new(String::from_utf8(told.stdout).unwrap().trim()).is_dir()
 }

@@ -49,7 +49,8 @@ impl JsonFields {
     fn scale(&self, fields: &mut Map<String, Value>) -> Result<(), String> {
         for (name, scale) in &self.0.scale {
             if let Some(value) = fields.get_mut(name) {
-                *value = scale.apply(value).ok_or_else(|| format!("field `{name}` is not a number that can be scaled"))?;
+                *value =
+                    scale.apply(value).ok_or_else(|| format!("field `{name}` is not a number that can be scaled"))?;
             }
         }
         Ok(())

@@ -51,9 +51,7 @@ impl Settings {
         for condition in &self.drop_when {
             let Condition { field, equals, below, above, missing } = condition;
             if equals.is_none() && below.is_none() && above.is_none() && missing.is_none() {
-                return Err(format!(
-                    "the condition on `{field}` needs one of `equals`, `below`, `above`, `missing`"
-                ));
+                return Err(format!("the condition on `{field}` needs one of `equals`, `below`, `above`, `missing`"));
             }
         }
         let mut taken = BTreeSet::new();

@@ -37,9 +37,7 @@ fn machine(topic: &str) -> &str {
 }
 
 fn record(machine: &str, reading: &Reading) -> Output {
-    Output::new(reading.to_json(machine))
-        .timestamp_ms(reading.measured_ms)
-        .header("content-type", "application/json")
+    Output::new(reading.to_json(machine)).timestamp_ms(reading.measured_ms).header("content-type", "application/json")
 }
 
 #[cfg(test)]

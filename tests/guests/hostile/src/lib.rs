@@ -33,7 +33,9 @@ impl Transform for Hostile {
             "replace" => Outcome::Replace(rest.into()),
             "seen" => Outcome::Replace(self.seen.to_string().into_bytes()),
             "echo" => echo(message).into(),
-            "emit" => Outcome::Emit((0..rest.parse().unwrap_or(1)).map(|number| Output::new(format!("{number}"))).collect()),
+            "emit" => {
+                Outcome::Emit((0..rest.parse().unwrap_or(1)).map(|number| Output::new(format!("{number}"))).collect())
+            }
             "log" => shout(),
             _ => misbehave(command),
         }
