@@ -215,9 +215,9 @@ mod tests {
     #[test]
     fn the_oldest_is_tried_first_and_alone() {
         let mut case = Case::new(&[(7, None), (3, Some(KafkaFault::TopicMissing)), (5, None)]);
-        assert_eq!(case.due(10), []);
+        assert_eq!(case.due(10), [0u64; 0]);
         assert_eq!(case.due(200), [3]);
-        assert_eq!(case.due(10_000), []);
+        assert_eq!(case.due(10_000), [0u64; 0]);
     }
 
     #[test]
@@ -225,7 +225,7 @@ mod tests {
         let mut case = Case::new(&[(3, Some(KafkaFault::TopicMissing))]);
         assert_eq!(case.due(100), [3]);
         case.parked.put_off(0, case.start + Duration::from_millis(100));
-        assert_eq!(case.due(599), []);
+        assert_eq!(case.due(599), [0u64; 0]);
         assert_eq!(case.due(600), [3]);
     }
 
