@@ -218,6 +218,12 @@ impl AckToken {
         self.rule
     }
 
+    /// Whether this share is a dead letter of its message.
+    #[must_use]
+    pub fn is_dead_letter(&self) -> bool {
+        self.dead_letter
+    }
+
     #[must_use]
     pub fn desk(&self) -> &'static Desk {
         self.desk
