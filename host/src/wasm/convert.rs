@@ -8,14 +8,14 @@ use super::bindings::tidegate::plugin::types as guest;
 use super::clean::clean;
 
 /// The parameters of one call, borrowed from the batch.
-pub(super) fn lower(batch: &[StageMessage]) -> Vec<guest::Message<'_>> {
+pub(super) fn lower<'b>(batch: &[StageMessage<'b>]) -> Vec<guest::Message<'b>> {
     batch.iter().map(lower_one).collect()
 }
 
-fn lower_one(message: &StageMessage) -> guest::Message<'_> {
+fn lower_one<'b>(message: &StageMessage<'b>) -> guest::Message<'b> {
     guest::Message {
-        topic: message.topic.as_str(),
-        payload: &message.payload,
+        topic: message.topic,
+        payload: message.payload,
         received_ms: message.received_ms,
         qos: message.qos.level(),
         retain: message.retain,

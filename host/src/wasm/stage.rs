@@ -73,7 +73,7 @@ pub(super) struct Running {
 }
 
 impl Instance for Running {
-    fn process(&mut self, batch: &[StageMessage]) -> Result<Vec<Outcome>, StageFault> {
+    fn process(&mut self, batch: &[StageMessage<'_>]) -> Result<Vec<Outcome>, StageFault> {
         if self.is_dead {
             return Err(fault::refused(&self.plugin.name, "was called again after a fault"));
         }
@@ -98,14 +98,14 @@ impl Instance for Running {
 
 impl Running {
     /// Sets up what belongs to one call: its time, its properties.
-    fn prepare(&mut self, batch: &[StageMessage]) {
+    fn prepare(&mut self, batch: &[StageMessage<'_>]) {
         let guest = self.store.data_mut();
         guest.clock.restart(self.plugin.limits.call);
         guest.memory.take_refused();
         guest.last_words = None;
         guest.batch.clear();
         if batch.iter().any(|message| message.properties.is_some()) {
-            guest.batch.extend(batch.iter().map(|message| message.properties.clone()));
+            guest.batch.extend(batch.iter().map(|message| message.properties.cloned()));
         }
         if self.plugin.trust == Trust::Stranger {
             self.store.set_epoch_deadline(1);

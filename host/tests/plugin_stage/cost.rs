@@ -4,10 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tidegate::message::Properties;
 use tidegate::seam::{Stage, StageMessage};
-use tidegate::topic::TopicName;
 use tidegate::wasm::embedded;
 
 use crate::guests::{hostile, identity};
@@ -18,7 +16,7 @@ fn stage(bytes: &[u8], trusted: bool) -> Arc<dyn Stage> {
 }
 
 /// Nanoseconds per message, the best of several rounds.
-fn cost_ns(stage: &dyn Stage, batch: &[StageMessage]) -> u128 {
+fn cost_ns(stage: &dyn Stage, batch: &[StageMessage<'_>]) -> u128 {
     let mut instance = stage.open().unwrap();
     let rounds = 200_000 / batch.len();
     let timed = |_| {
@@ -30,11 +28,11 @@ fn cost_ns(stage: &dyn Stage, batch: &[StageMessage]) -> u128 {
     best.as_nanos() / (rounds * batch.len()) as u128
 }
 
-fn messages(count: usize, payload: &[u8], properties: Option<&Arc<Properties>>) -> Vec<StageMessage> {
+fn messages<'p>(count: usize, payload: &[u8], properties: Option<&'p Arc<Properties>>) -> Vec<StageMessage<'p>> {
     let one = |number: usize| StageMessage {
-        topic: TopicName::parse(format!("site/ulm/line-{number:04}/temperature").into()).unwrap(),
-        properties: properties.cloned(),
-        ..message(Bytes::copy_from_slice(payload))
+        topic: format!("site/ulm/line-{number:04}/temperature").leak(),
+        properties,
+        ..message(payload)
     };
     (0..count).map(one).collect()
 }

@@ -42,7 +42,8 @@ fn a_plugin_reads_all_of_a_message_and_sets_all_of_a_record() {
         message_expiry_s: Some(30),
         payload_is_utf8: true,
     };
-    let told = tidegate::seam::StageMessage { properties: Some(Arc::new(properties)), ..message("echo") };
+    let properties = Arc::new(properties);
+    let told = tidegate::seam::StageMessage { properties: Some(&properties), ..message("echo") };
     let outcomes = hostile().open().unwrap().process(&[message("echo first"), told]).unwrap();
     let plain = [("topic", "site/ulm/l1/temp"), ("received-ms", "1700000000000"), ("qos", "1"), ("retain", "false")];
     let more = [

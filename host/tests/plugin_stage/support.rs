@@ -3,11 +3,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tidegate::config::PluginLimits;
 use tidegate::message::Qos;
 use tidegate::seam::{Instance, Outcome, Stage, StageFault, StageMessage};
-use tidegate::topic::TopicName;
 use tidegate::wasm::{Engine, Plugin, PluginError};
 
 pub(crate) const LIMITS: PluginLimits = PluginLimits {
@@ -38,10 +36,11 @@ pub(crate) fn hostile() -> Arc<dyn Stage> {
     STAGE.get_or_init(|| stage_of(&crate::guests::hostile(), "").unwrap()).clone()
 }
 
-pub(crate) fn message(payload: impl Into<Bytes>) -> StageMessage {
+/// Lives as long as the test's process, so that messages can borrow it.
+pub(crate) fn message(payload: impl Into<Vec<u8>>) -> StageMessage<'static> {
     StageMessage {
-        topic: TopicName::parse("site/ulm/l1/temp".into()).unwrap(),
-        payload: payload.into(),
+        topic: "site/ulm/l1/temp",
+        payload: payload.into().leak(),
         received_ms: 1_700_000_000_000,
         qos: Qos::AtLeastOnce,
         retain: false,
@@ -49,8 +48,8 @@ pub(crate) fn message(payload: impl Into<Bytes>) -> StageMessage {
     }
 }
 
-pub(crate) fn batch(payloads: &[&str]) -> Vec<StageMessage> {
-    payloads.iter().map(|payload| message(payload.as_bytes().to_vec())).collect()
+pub(crate) fn batch(payloads: &[&str]) -> Vec<StageMessage<'static>> {
+    payloads.iter().map(|payload| message(*payload)).collect()
 }
 
 /// The outcome of one message.
