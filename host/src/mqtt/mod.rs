@@ -19,6 +19,7 @@ mod loss;
 mod outbox;
 mod pace;
 pub mod publish;
+pub mod publisher;
 pub mod reason;
 mod source;
 mod status;
