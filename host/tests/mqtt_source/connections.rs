@@ -5,6 +5,7 @@ use std::time::Duration;
 use tidegate::config::BrokerUrl;
 use tidegate::config::Protocol::{V5, V311};
 use tidegate::config::Session;
+use tidegate::mqtt::Standing;
 
 use super::broker::Broker;
 use super::intake::{Running, with_login};
@@ -40,7 +41,7 @@ fn a_lost_connection_is_made_again_and_the_metrics_tell() {
     let source = Running::start(broker.config(), &[]);
     for connects in 1..4 {
         let connection = broker.link(true);
-        source.until("connected", |standing| standing.is_ready());
+        source.until("connected", Standing::is_ready);
         assert_eq!((source.meters.connects.get(), source.meters.connected.get()), (connects, 1));
         drop(connection);
         source.until("told of the loss", |standing| standing.last_error.is_some());
@@ -100,7 +101,7 @@ fn a_promise_that_the_broker_makes_hollow_is_told() {
     let subscribe = connection.next();
     assert_eq!(subscribe[4], 0, "no subscription identifier");
     connection.suback(&subscribe, &[1]);
-    let standing = source.until("ready", |standing| standing.is_ready());
+    let standing = source.until("ready", Standing::is_ready);
     assert_eq!(
         standing.hollow,
         [

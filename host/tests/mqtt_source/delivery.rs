@@ -1,10 +1,12 @@
 //! Messages in, acknowledgements out.
 
+use std::io::Write;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tidegate::config::Protocol::{self, V5, V311};
 use tidegate::message::Qos;
-use tidegate::mqtt::Drained;
+use tidegate::mqtt::{Drained, Standing};
 
 use super::broker::Broker;
 use super::intake::Running;
@@ -91,7 +93,7 @@ fn without_room_nothing_is_read_but_pings_go_on() {
     config.keep_alive = Duration::from_secs(1);
     let source = Running::start(config, &[("t", 1, 1)]);
     let mut connection = broker.link_and_grant(false, 1);
-    source.until("ready", |standing| standing.is_ready());
+    source.until("ready", Standing::is_ready);
     source.set_room(false);
     // The first ping after this one was decided without room.
     assert_eq!(connection.next(), [0xC0, 0]);
@@ -107,6 +109,24 @@ fn without_room_nothing_is_read_but_pings_go_on() {
     assert_eq!(connection.acks(1), [(PUBACK, 1)]);
     assert_eq!(source.meters.connects.get(), 1);
     source.end();
+}
+
+#[test]
+fn a_flood_does_not_hold_pings_or_a_stop_back() {
+    let broker = Broker::new(V5);
+    let mut config = broker.config();
+    config.keep_alive = Duration::from_secs(1);
+    let source = Running::start(config, &[("t", 0, 1)]);
+    source.desk.at_once.store(true, Ordering::SeqCst);
+    let mut connection = broker.link_and_grant(false, 1);
+    let flood = connection.publish_bytes(0, 0, false).repeat(10_000);
+    let mut writer = connection.stream.try_clone().unwrap();
+    let flooding = std::thread::spawn(move || while writer.write_all(&flood).is_ok() {});
+    assert_eq!(connection.next(), [0xC0, 0]);
+    assert_eq!(connection.next(), [0xC0, 0]);
+    source.end();
+    drop(connection);
+    flooding.join().unwrap();
 }
 
 #[test]

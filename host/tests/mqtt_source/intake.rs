@@ -60,7 +60,9 @@ impl Intake for ScriptedIntake {
     }
 
     fn hand_over(&mut self) {
-        self.desk.news.notify_all();
+        if !self.desk.at_once.load(Ordering::SeqCst) {
+            self.desk.news.notify_all();
+        }
     }
 
     fn take_acks(&mut self, acks: &mut Vec<Ack>) {
@@ -92,7 +94,8 @@ pub(crate) struct Running {
     pub(crate) status: Arc<Status>,
     pub(crate) meters: Arc<SourceMeters>,
     settled: Arc<Notify>,
-    thread: JoinHandle<Drained>,
+    /// Ends with the CPU seconds of its thread.
+    thread: JoinHandle<(Drained, f64)>,
 }
 
 impl Running {
@@ -114,7 +117,7 @@ impl Running {
         let intake = ScriptedIntake { desk: desk.clone(), ledger: AckLedger::default() };
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(run(wires, intake))
+            (runtime.block_on(run(wires, intake)), cpu_s())
         });
         Self { desk, config, subscriptions, stop, status, meters, settled, thread }
     }
@@ -169,6 +172,15 @@ impl Running {
     }
 
     pub(crate) fn end(self) -> Drained {
+        self.end_all().0
+    }
+
+    /// The CPU seconds that the source's thread has used.
+    pub(crate) fn end_with_cost(self) -> f64 {
+        self.end_all().1
+    }
+
+    fn end_all(self) -> (Drained, f64) {
         self.stop.send_if_modified(|stop| {
             let running = *stop == Stop::Run;
             if running {
@@ -218,4 +230,10 @@ pub(crate) fn with_tls(mut config: SourceConfig, ca: PathBuf, cert: PathBuf, key
     config.urls[0].tls = true;
     config.tls = TlsConfig { ca: Some(ca), cert: Some(cert), key: Some(key) };
     config
+}
+
+/// CPU seconds of this thread.
+pub(crate) fn cpu_s() -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    stat.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
 }

@@ -13,6 +13,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use tempfile::TempDir;
 use tidegate::config::Protocol::{self, V5, V311};
 use tidegate::config::SourceConfig;
+use tidegate::mqtt::Standing;
 
 use super::intake::{PATIENCE, Running, config, with_tls};
 
@@ -90,7 +91,7 @@ fn spawn(folder: &Path) -> Child {
 fn check(mosquitto: &Mosquitto, config: SourceConfig, qos: u8, publisher: &[&str]) {
     let protocol = config.protocol;
     let source = Running::start(config, &[("a/#", qos, 1)]);
-    source.until("ready", |standing| standing.is_ready());
+    source.until("ready", Standing::is_ready);
     mosquitto.publish(qos, MESSAGES, publisher);
     let arrived = source.arrived(MESSAGES);
     for (number, (_, message)) in arrived.iter().enumerate() {
@@ -111,7 +112,7 @@ fn plain(protocol: Protocol, qos: u8) {
     check(&mosquitto, config.clone(), qos, &[]);
     // Had an acknowledgement been lost, the kept session would deliver again.
     let source = Running::start(config, &[("a/#", qos, 1)]);
-    source.until("ready", |standing| standing.is_ready());
+    source.until("ready", Standing::is_ready);
     mosquitto.publish(qos, 1, &[]);
     source.arrived(1);
     source.end();
@@ -209,7 +210,7 @@ fn a_restarted_broker_that_forgot_us_is_subscribed_again() {
     let mut mosquitto = Mosquitto::start(|_| String::new());
     let source = Running::start(config(mosquitto.port, V5), &[("a/#", 1, 1)]);
     source.desk.at_once.store(true, Ordering::SeqCst);
-    source.until("ready", |standing| standing.is_ready());
+    source.until("ready", Standing::is_ready);
     mosquitto.restart();
     source.until("ready again", |standing| standing.is_ready() && source.meters.connects.get() > 1);
     mosquitto.publish(1, 100, &[]);

@@ -78,35 +78,3 @@ fn mutated_packets_are_read_or_refused() {
     }
     assert!(taken > MUTATIONS / 20 && refused > MUTATIONS / 20, "{taken} taken, {refused} refused");
 }
-
-/// Run by hand: `cargo test --profile fast --test mqtt_source -- --ignored --nocapture parse_cost`.
-#[test]
-#[ignore = "a measurement, not a check"]
-fn parse_cost() {
-    const MESSAGES: usize = 20_000_000;
-    for (name, protocol, properties) in [
-        ("3.1.1", Protocol::V311, &b""[..]),
-        ("5", Protocol::V5, &b"\0"[..]),
-        ("5 with id", Protocol::V5, &b"\x02\x0B\x07"[..]),
-    ] {
-        let body = [&[0, 24][..], b"site/ulm/line-1/temp/abc", &[0, 1], properties, &[b'x'; 200]].concat();
-        let length = [body.len() as u8 & 0x7F | 0x80, (body.len() >> 7) as u8];
-        let packet = [&[0x32][..], &length, &body].concat();
-        let batch: Vec<u8> = packet.repeat(64 * 1024 / packet.len());
-        let mut decoder = Decoder::new(protocol, PACKET_BYTES_MAX);
-        let (before, mut read) = (cpu_s(), 0);
-        while read < MESSAGES {
-            decoder.room().extend_from_slice(&batch);
-            while let Ok(Some(packet)) = decoder.take_next() {
-                std::hint::black_box(&packet);
-                read += 1;
-            }
-        }
-        println!("MQTT {name}: {:.4} CPU-s per million", (cpu_s() - before) * 1e6 / read as f64);
-    }
-}
-
-fn cpu_s() -> f64 {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    stat.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
-}
