@@ -29,4 +29,4 @@ mod transport;
 
 pub use source::{Drained, Stop, Wires, run};
 pub use status::{Standing, Status};
-pub use subscribe::Refused;
+pub use subscribe::{Lowered, Refused};
