@@ -46,6 +46,8 @@ pub struct SourceStatus {
     pub unrouted: u64,
     pub dropped: u64,
     pub last_error: Option<String>,
+    /// What the broker does not give although the delivery promise rests on it, one sentence each.
+    pub hollow: Vec<String>,
     /// Filters that the broker would not subscribe, with its reason.
     pub refused_filters: Vec<RefusedFilter>,
 }

@@ -27,6 +27,7 @@ mod several_files;
 mod sturdiness;
 
 pub use load::{LoadError, Loaded, Outside, load};
+pub use units::{UnitError, parse_duration};
 
 use std::collections::BTreeMap;
 use std::fmt;
