@@ -6,6 +6,7 @@
 mod check;
 mod files;
 mod interpolate;
+mod item;
 mod load;
 mod merge;
 mod nearest;
