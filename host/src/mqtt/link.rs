@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Interval, MissedTickBehavior};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::connect::{Grant, Linked};
 use super::convert::{Decoder, Incoming};
@@ -154,7 +154,7 @@ impl<'a, I: Intake> Link<'a, I> {
             stream.finish().await
         };
         if !matches!(tokio::time::timeout(patience, farewell).await, Ok(Ok(()))) {
-            debug!(source = %self.wires.meters.name, "the broker did not wait for our farewell");
+            warn!(source = %self.wires.meters.name, "the broker did not close in time; it may send the last messages again");
         }
     }
 
