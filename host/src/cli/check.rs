@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::{ConfigPaths, Exit, Format, complain, print, tell};
 use crate::app::shelf::Shelf;
 use crate::app::snapshots::Builder;
@@ -38,7 +36,7 @@ pub fn check(arguments: &Arguments) -> Exit {
         }
     }
     match arguments.format {
-        Format::Json => drop(print(&format!("{:#}\n", json!({ "problems": report::json_values(&problems) })))),
+        Format::Json => print_json(&problems),
         Format::Human => tell(&problems),
     }
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
@@ -46,6 +44,13 @@ pub fn check(arguments: &Arguments) -> Exit {
         (0, Format::Human) => print("The configuration is fine.\n"),
         (0, Format::Json) => Exit::Fine,
         (_, _) => Exit::FoundProblems,
+    }
+}
+
+fn print_json(problems: &[Problem]) {
+    match report::json(problems) {
+        Ok(document) => drop(print(&(document + "\n"))),
+        Err(error) => complain(&error),
     }
 }
 

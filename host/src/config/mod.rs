@@ -223,7 +223,6 @@ pub struct ViaConfig {
     pub grants: Vec<String>,
     /// Where this entry stands, for problems found later (a plugin that will not load).
     pub place: Place,
-    pub excerpt: Option<Excerpt>,
 }
 
 impl PartialEq for ViaConfig {
