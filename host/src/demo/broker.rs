@@ -45,8 +45,10 @@ pub fn start() -> io::Result<MqttPorts> {
         ..Config::default()
     };
     let mut broker = Broker::new(config);
-    // It returns only when all its listeners have failed, which the wait below notices.
-    thread::Builder::new().name("demo-broker".into()).spawn(move || broker.start())?;
+    thread::Builder::new().name("demo-broker".into()).spawn(move || {
+        // It returns only when all its listeners have failed, which the wait below notices.
+        let _ = broker.start();
+    })?;
     wait_for(v4)?;
     wait_for(v5)?;
     Ok(MqttPorts { v4, v5 })

@@ -19,7 +19,6 @@ const CUT_BYTES: usize = 17;
 pub struct Machine(usize);
 
 impl Machine {
-    #[must_use]
     pub fn all() -> impl Iterator<Item = Self> {
         (0..MACHINES).map(Self)
     }
