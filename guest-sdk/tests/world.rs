@@ -1,5 +1,7 @@
 //! The description of the world in `src/raw/world.rs` against `wit/`.
 
+#![expect(clippy::unwrap_used, reason = "in a test it is an assertion")]
+
 use std::fmt::Write;
 use std::path::Path;
 

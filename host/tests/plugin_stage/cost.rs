@@ -2,7 +2,6 @@
 //! batch 64, a trap with a new instance over 50 us.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use tidegate::message::Properties;
@@ -90,14 +89,15 @@ fn reading() -> Vec<u8> {
 #[ignore = "measures"]
 fn cost_of_a_trap_and_of_a_start() {
     let stage = stage(&hostile(), false);
-    let count = 20_000;
-    let began = Instant::now();
-    (0..count).for_each(|_| drop(ask(&mut *stage.open().unwrap(), "trap").unwrap_err()));
-    println!("trap and new instance: {} ns", began.elapsed().as_nanos() / count);
-    let began = Instant::now();
-    (0..count).for_each(|_| drop(stage.open().unwrap()));
-    println!("new instance: {} ns", began.elapsed().as_nanos() / count);
-    let began = Instant::now();
-    (0..20).for_each(|_| drop(engine().load("plant", embedded::PLANT, false, LIMITS).unwrap()));
-    println!("load of the plant: {} us", began.elapsed().as_micros() / 20);
+    let trap = each_ns(5_000, || drop(ask(&mut *stage.open().unwrap(), "trap").unwrap_err()));
+    println!("trap and new instance: {trap} ns");
+    println!("new instance: {} ns", each_ns(5_000, || drop(stage.open().unwrap())));
+    let load = each_ns(10, || drop(engine().load("plant", embedded::PLANT, false, LIMITS).unwrap()));
+    println!("load of the plant: {load} ns");
+}
+
+fn each_ns(count: u64, mut run: impl FnMut()) -> u64 {
+    let began = processor_ns();
+    (0..count).for_each(|_| run());
+    (processor_ns() - began) / count
 }
