@@ -77,6 +77,9 @@ pub fn config_from_json<T: serde::de::DeserializeOwned>(config: &str) -> Result<
 #[macro_export]
 macro_rules! export {
     ($plugin:ty) => {
+        // Where nothing is exported, the plugin counts as used all the same.
+        const _: fn(&str) -> ::std::result::Result<$plugin, ::std::string::String> = <$plugin as $crate::Transform>::new;
+
         #[cfg(target_family = "wasm")]
         #[allow(unsafe_code, reason = "a component's exports have names that the linker must not change")]
         const _: () = {

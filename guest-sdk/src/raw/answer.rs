@@ -33,9 +33,9 @@ thread_local! {
 /// Keeps the result of `init` and tells where it lies.
 pub fn keep_start(started: Result<(), String>) -> *const Tagged<'static> {
     ANSWER.with_borrow_mut(|answer| {
+        let tag = started.is_err().into();
         answer.refusal = started.err().unwrap_or_default();
-        let refused = !answer.refusal.is_empty();
-        answer.started = Tagged { tag: refused.into(), body: Span::of(answer.refusal.as_bytes()).kept() };
+        answer.started = Tagged { tag, body: Span::of(answer.refusal.as_bytes()).kept() };
         &raw const answer.started
     })
 }
