@@ -1,13 +1,10 @@
-//! What `export!` calls: from the two exported functions to the plugin's own.
+//! From the two exported functions to the plugin's own.
 
 use crate::message::Batch;
-use crate::{Outcome, Transform, values};
+use crate::{Outcome, Transform};
 
 /// Makes the plugin. A panic from now on is logged with its text and place before it traps.
-///
-/// # Errors
-/// What the plugin says about its configuration.
-pub fn init<T: Transform>(plugin: &mut Option<T>, config: &str) -> Result<(), String> {
+pub(crate) fn init<T: Transform>(plugin: &mut Option<T>, config: &str) -> Result<(), String> {
     #[cfg(target_family = "wasm")]
     std::panic::set_hook(Box::new(|panic| crate::log::error(&panic.to_string())));
     *plugin = Some(T::new(config)?);
@@ -15,9 +12,9 @@ pub fn init<T: Transform>(plugin: &mut Option<T>, config: &str) -> Result<(), St
 }
 
 /// One outcome per message. A host that calls this before `init` gets failures.
-pub fn process<T: Transform>(plugin: &mut Option<T>, batch: &[values::Message]) -> Vec<Outcome> {
+pub(crate) fn process<T: Transform>(plugin: &mut Option<T>, batch: Batch<'_>) -> Vec<Outcome> {
     match plugin {
-        Some(plugin) => plugin.process_batch(Batch::new(batch)),
+        Some(plugin) => plugin.process_batch(batch),
         None => vec![Outcome::Fail("the plugin was not initialised".into()); batch.len()],
     }
 }

@@ -36,21 +36,14 @@
 mod glue;
 pub mod log;
 mod message;
-mod raw;
+#[doc(hidden)]
+pub mod raw;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 pub mod values;
 
 pub use message::{Batch, Message};
 pub use values::{Header, Outcome, Output};
-
-#[doc(hidden)]
-pub mod __private {
-    pub use crate::glue::{init, process};
-    #[cfg(target_family = "wasm")]
-    pub use crate::raw::{Guest, bindings, export_component};
-    pub use crate::values::{Message, Outcome};
-}
 
 /// What a plugin is.
 pub trait Transform: Sized + 'static {
@@ -84,28 +77,52 @@ pub fn config_from_json<T: serde::de::DeserializeOwned>(config: &str) -> Result<
 #[macro_export]
 macro_rules! export {
     ($plugin:ty) => {
+        // Where nothing is exported, the plugin counts as used all the same.
+        const _: fn(&str) -> ::std::result::Result<$plugin, ::std::string::String> = <$plugin as $crate::Transform>::new;
+
         #[cfg(target_family = "wasm")]
+        #[allow(unsafe_code, reason = "a component's exports have names that the linker must not change")]
         const _: () = {
+            use ::std::cell::RefCell;
+            use $crate::raw::layout::{Message, Span, Tagged};
+            use $crate::raw::world::WORLD;
+            use $crate::raw::{arena, exports};
+
             ::std::thread_local! {
-                static PLUGIN: ::std::cell::RefCell<::std::option::Option<$plugin>> =
-                    const { ::std::cell::RefCell::new(::std::option::Option::None) };
+                static PLUGIN: RefCell<::std::option::Option<$plugin>> = const { RefCell::new(::std::option::Option::None) };
             }
 
-            struct Exported;
+            #[used]
+            #[unsafe(link_section = "component-type:tidegate:plugin")]
+            static DESCRIPTION: [u8; WORLD.len()] = WORLD;
 
-            impl $crate::__private::Guest for Exported {
-                fn init(config: ::std::string::String) -> ::std::result::Result<(), ::std::string::String> {
-                    PLUGIN.with_borrow_mut(|plugin| $crate::__private::init(plugin, &config))
-                }
-
-                fn process(
-                    batch: ::std::vec::Vec<$crate::__private::Message>,
-                ) -> ::std::vec::Vec<$crate::__private::Outcome> {
-                    PLUGIN.with_borrow_mut(|plugin| $crate::__private::process(plugin, &batch))
-                }
+            #[unsafe(export_name = "cabi_realloc")]
+            unsafe extern "C" fn reallocate(old: *mut u8, old_len: usize, align: usize, len: usize) -> *mut u8 {
+                // SAFETY: the host keeps to the canonical ABI.
+                unsafe { arena::reallocate(old, old_len, align, len) }
             }
 
-    $crate::__private::export_component!(Exported with_types_in $crate::__private::bindings);
+            #[unsafe(export_name = "tidegate:plugin/transform@0.1.0#init")]
+            unsafe extern "C" fn init(config: *const u8, len: usize) -> *const Tagged<'static> {
+                // SAFETY: as above; the plugin sees the text during the call only.
+                let config = unsafe { Span::given(config, len) };
+                PLUGIN.with(|plugin| exports::init(plugin, config))
+            }
+
+            #[unsafe(export_name = "tidegate:plugin/transform@0.1.0#process")]
+            unsafe extern "C" fn process(
+                batch: *const Message<'static>,
+                len: usize,
+            ) -> *const Span<'static, Tagged<'static>> {
+                // SAFETY: as above; the plugin sees the messages during the call only.
+                let batch = unsafe { Span::given(batch, len) };
+                PLUGIN.with(|plugin| exports::process(plugin, batch))
+            }
         };
     };
 }
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,16 +1,15 @@
 //! What a plugin reads: messages borrowed from the batch in hand.
 
-use crate::raw::host;
-use crate::values;
+use crate::raw::{host, layout};
 
 /// The messages that arrived together, in order; never empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
-    messages: &'a [values::Message],
+    messages: &'a [layout::Message<'a>],
 }
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(messages: &'a [values::Message]) -> Self {
+    pub(crate) fn new(messages: &'a [layout::Message<'a>]) -> Self {
         Self { messages }
     }
 
@@ -32,7 +31,7 @@ impl<'a> Batch<'a> {
 /// One message. Its own fields are at hand; the MQTT 5 properties are fetched from Tidegate at each call.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    message: &'a values::Message,
+    message: &'a layout::Message<'a>,
     index: u32,
 }
 
@@ -40,12 +39,12 @@ impl<'a> Message<'a> {
     /// MQTT topic name.
     #[must_use]
     pub fn topic(&self) -> &'a str {
-        &self.message.topic
+        self.message.topic.text()
     }
 
     #[must_use]
     pub fn payload(&self) -> &'a [u8] {
-        &self.message.payload
+        self.message.payload.items()
     }
 
     /// When Tidegate received it: milliseconds since 1970.
@@ -63,7 +62,7 @@ impl<'a> Message<'a> {
     /// The broker kept this message and sent it at subscription.
     #[must_use]
     pub fn is_retained(&self) -> bool {
-        self.message.retain
+        self.message.retain != 0
     }
 
     #[must_use]

@@ -23,7 +23,9 @@
 //! ```
 
 use crate::log::Level;
-use crate::{Outcome, Transform, glue, values};
+use crate::message::Batch;
+use crate::raw::layout::{Message, Span};
+use crate::{Outcome, Transform, glue, raw};
 
 /// What `Message::content_type` and its like give.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +40,11 @@ pub struct Properties {
 /// A message to feed: QoS 1, not retained, received in 1970, without properties, where not said otherwise.
 #[derive(Clone, Debug)]
 pub struct Input {
-    pub message: values::Message,
+    pub topic: String,
+    pub payload: Vec<u8>,
+    pub received_ms: u64,
+    pub qos: u8,
+    pub retain: bool,
     pub properties: Properties,
 }
 
@@ -46,13 +52,12 @@ impl Input {
     #[must_use]
     pub fn new(topic: impl Into<String>, payload: impl Into<Vec<u8>>) -> Self {
         let (topic, payload) = (topic.into(), payload.into());
-        let message = values::Message { topic, payload, received_ms: 0, qos: 1, retain: false };
-        Self { message, properties: Properties::default() }
+        Self { topic, payload, received_ms: 0, qos: 1, retain: false, properties: Properties::default() }
     }
 
     #[must_use]
     pub fn received_ms(mut self, received_ms: u64) -> Self {
-        self.message.received_ms = received_ms;
+        self.received_ms = received_ms;
         self
     }
 
@@ -66,6 +71,16 @@ impl Input {
     pub fn user_property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.user.push((name.into(), value.into()));
         self
+    }
+
+    fn lay(&self) -> Message<'_> {
+        Message {
+            topic: Span::of(self.topic.as_bytes()),
+            payload: Span::of(&self.payload),
+            received_ms: self.received_ms,
+            qos: self.qos,
+            retain: self.retain.into(),
+        }
     }
 }
 
@@ -89,20 +104,16 @@ impl<T: Transform> Harness<T> {
     /// # Panics
     /// Where the plugin gives another number of outcomes than there are messages.
     pub fn process_batch(&mut self, inputs: &[Input]) -> Vec<Outcome> {
-        set_properties(inputs);
-        let batch: Vec<_> = inputs.iter().map(|input| input.message.clone()).collect();
-        let outcomes = glue::process(&mut self.0, &batch);
+        raw::host::set_batch(inputs.iter().map(|input| input.properties.clone()).collect());
+        let batch: Vec<_> = inputs.iter().map(Input::lay).collect();
+        let outcomes = glue::process(&mut self.0, Batch::new(&batch));
         assert_eq!(outcomes.len(), inputs.len(), "a plugin owes one outcome per message");
         outcomes
     }
 }
 
-fn set_properties(inputs: &[Input]) {
-    crate::raw::host::set_batch(inputs.iter().map(|input| input.properties.clone()).collect());
-}
-
 /// The lines that plugins on this thread have logged since the last call.
 #[must_use]
 pub fn take_log() -> Vec<(Level, String)> {
-    crate::raw::host::take_lines()
+    raw::host::take_lines()
 }

@@ -1,16 +1,6 @@
-//! The values that cross the boundary, shaped as `wit/types.wit` says.
+//! What a plugin answers, shaped as `wit/types.wit` says.
 
 use std::fmt::Display;
-
-/// One message as it lies in memory; plugins read it through [`crate::Message`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    pub topic: String,
-    pub payload: Vec<u8>,
-    pub received_ms: u64,
-    pub qos: u8,
-    pub retain: bool,
-}
 
 /// One Kafka header.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -97,6 +97,7 @@ fn config(trust: Trust) -> Config {
         .cranelift_opt_level(OptLevel::Speed)
         .epoch_interruption(trust == Trust::Stranger)
         .memory_guard_size(MEMORY_GUARD_BYTES)
+        .wasm_backtrace_max_frames(None) // its frames are of use to nobody here, and a trap costs less
         .parallel_compilation(false); // the caller's thread has the priority that the caller chose
     config
 }

@@ -2,7 +2,6 @@
 //! batch 64, a trap with a new instance over 50 us.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use tidegate::message::Properties;
 use tidegate::seam::{Stage, StageMessage};
@@ -15,17 +14,23 @@ fn stage(bytes: &[u8], trusted: bool) -> Arc<dyn Stage> {
     engine().load("guest", bytes, trusted, LIMITS).unwrap().stage("rule", String::new()).unwrap()
 }
 
-/// Nanoseconds per message, the best of several rounds.
-fn cost_ns(stage: &dyn Stage, batch: &[StageMessage<'_>]) -> u128 {
+/// Nanoseconds of processor time per message, the best of several rounds.
+fn cost_ns(stage: &dyn Stage, batch: &[StageMessage<'_>]) -> u64 {
     let mut instance = stage.open().unwrap();
-    let rounds = 200_000 / batch.len();
+    let rounds = 100_000 / batch.len();
     let timed = |_| {
-        let began = Instant::now();
+        let began = processor_ns();
         (0..rounds).for_each(|_| drop(instance.process(batch).unwrap()));
-        began.elapsed()
+        processor_ns() - began
     };
-    let best = (0..15).map(timed).min().unwrap_or(Duration::ZERO);
-    best.as_nanos() / (rounds * batch.len()) as u128
+    (0..25).map(timed).min().unwrap_or_default() / (rounds * batch.len()) as u64
+}
+
+/// Processor time of this thread.
+fn processor_ns() -> u64 {
+    std::thread::yield_now();
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split(' ').next().unwrap().parse().unwrap()
 }
 
 fn messages<'p>(count: usize, payload: &[u8], properties: Option<&'p Arc<Properties>>) -> Vec<StageMessage<'p>> {
@@ -82,14 +87,15 @@ fn reading() -> Vec<u8> {
 #[ignore = "measures"]
 fn cost_of_a_trap_and_of_a_start() {
     let stage = stage(&hostile(), false);
-    let count = 20_000;
-    let began = Instant::now();
-    (0..count).for_each(|_| drop(ask(&mut *stage.open().unwrap(), "trap").unwrap_err()));
-    println!("trap and new instance: {} ns", began.elapsed().as_nanos() / count);
-    let began = Instant::now();
-    (0..count).for_each(|_| drop(stage.open().unwrap()));
-    println!("new instance: {} ns", began.elapsed().as_nanos() / count);
-    let began = Instant::now();
-    (0..20).for_each(|_| drop(engine().load("plant", embedded::PLANT, false, LIMITS).unwrap()));
-    println!("load of the plant: {} us", began.elapsed().as_micros() / 20);
+    let trap = each_ns(5_000, || drop(ask(&mut *stage.open().unwrap(), "trap").unwrap_err()));
+    println!("trap and new instance: {trap} ns");
+    println!("new instance: {} ns", each_ns(5_000, || drop(stage.open().unwrap())));
+    let load = each_ns(10, || drop(engine().load("plant", embedded::PLANT, false, LIMITS).unwrap()));
+    println!("load of the plant: {load} ns");
+}
+
+fn each_ns(count: u64, mut run: impl FnMut()) -> u64 {
+    let began = processor_ns();
+    (0..count).for_each(|_| run());
+    (processor_ns() - began) / count
 }

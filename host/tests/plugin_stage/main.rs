@@ -1,5 +1,7 @@
 //! What the plugin stage promises, shown with real components: outcomes, properties, limits, refusals.
 
+#![expect(clippy::unwrap_used, reason = "in a test it is an assertion")]
+
 mod cost;
 mod guests;
 mod loading;

@@ -65,7 +65,7 @@ fn misbehave(command: &str) -> Outcome {
         "memory" => eat(),
         "stack" => Outcome::Replace(vec![recurse(1) as u8]),
         "output" => Outcome::Replace(vec![7; 20 * MIB]),
-        "many" => Outcome::Emit(vec![Output::default(); 500_000]),
+        "many" => Outcome::Emit(vec![Output::default(); 200_000]),
         "utf8" => Output::new("x").topic(not_utf8()).into(),
         "header" => Output::new("x").header("a\r\nb", "x").into(),
         "pointer" => Outcome::Replace(out_of_range()),
