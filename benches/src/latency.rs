@@ -6,6 +6,7 @@ use crate::kafka_end::PARTITIONS;
 use crate::rig::{PAYLOAD_BYTES, SETTLE};
 use crate::sink::StampReader;
 use crate::stats::Random;
+use crate::sys;
 use crate::traffic::{self, FILTER_OF_ALL, Topics};
 use hdrhistogram::Histogram;
 use rdkafka::ClientConfig;
@@ -84,28 +85,29 @@ pub fn through_bridge(mqtt_port: u16, brokers: &str, topic: &str, load: Load) ->
     counted(reading, load, "the records")
 }
 
-/// Publish to MQTT, subscribe to the same broker.
+/// Publish to MQTT, subscribe to the same broker from the core where a bridge would do it.
 ///
 /// # Errors
 /// As [`through_bridge`].
-pub fn mqtt_alone(mqtt_port: u16, load: Load) -> Tried<Vec<u64>> {
+pub fn mqtt_alone(mqtt_port: u16, load: Load, core: Option<usize>) -> Tried<Vec<u64>> {
     let epoch = Instant::now();
     let mut subscriber = Client::connect(mqtt_port, "bench-floor")?;
     subscriber.subscribe(FILTER_OF_ALL)?;
-    let reading = thread::spawn(move || subscriber.read_stamps(load.total(), epoch));
+    let read = move || subscriber.read_stamps(load.total(), epoch);
+    let reading = sys::on_core(core, || thread::spawn(read))?;
     publish(mqtt_port, load, epoch)?;
     counted(reading, load, "the messages")
 }
 
-/// Produce to Kafka without linger, read from it.
+/// Produce to Kafka without linger, from the core where a bridge would do it; read from it.
 ///
 /// # Errors
 /// As [`through_bridge`].
-pub fn kafka_alone(brokers: &str, topic: &str, load: Load) -> Tried<Vec<u64>> {
+pub fn kafka_alone(brokers: &str, topic: &str, load: Load, core: Option<usize>) -> Tried<Vec<u64>> {
     let epoch = Instant::now();
     let reader = StampReader::new(brokers, topic)?;
     let reading = thread::spawn(move || reader.read(load.total(), epoch, SETTLE));
-    produce(brokers, topic, load, epoch).context("produce for the floor")?;
+    sys::on_core(core, || produce(brokers, topic, load, epoch))?.context("produce for the floor")?;
     counted(reading, load, "the records")
 }
 

@@ -45,6 +45,19 @@ pub fn pin_current_thread(core: usize) -> io::Result<()> {
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Does something on a core of its own, threads and processes that it starts included, and comes back to the core of the
+/// ends; none stays where it is.
+///
+/// # Errors
+/// When there is no such core.
+pub fn on_core<T>(core: Option<usize>, work: impl FnOnce() -> T) -> io::Result<T> {
+    let Some(core) = core else { return Ok(work()) };
+    pin_current_thread(core)?;
+    let done = work();
+    pin_current_thread(CORE_OF_ENDS)?;
+    Ok(done)
+}
+
 /// User and system time that a process, all its threads together, has used so far.
 ///
 /// # Errors

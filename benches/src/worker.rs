@@ -32,11 +32,7 @@ impl Process {
     /// # Errors
     /// When it cannot be started or there is no such core.
     pub fn start_on(command: &mut Command, core: Option<usize>) -> Tried<Self> {
-        let Some(core) = core else { return Process::start(command) };
-        sys::pin_current_thread(core).context("move to the core of the bridge")?;
-        let started = Process::start(command);
-        sys::pin_current_thread(sys::CORE_OF_ENDS).context("move back to the core of the ends")?;
-        started
+        sys::on_core(core, || Process::start(command)).context("move to the core of the bridge")?
     }
 
     /// Its number in the system.

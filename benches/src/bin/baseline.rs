@@ -70,7 +70,7 @@ impl AckInOrder {
         while let Some((publish, _)) = pending.messages.pop_front_if(|(_, confirmed)| *confirmed) {
             pending.first += 1;
             if self.client.try_ack(&publish).is_err() {
-                fail("queue an acknowledgement", "the queue holds a whole window, so the event loop is gone");
+                fail("queue an acknowledgement", "the queue has room for every packet id, so the event loop is gone");
             }
         }
     }
@@ -152,8 +152,9 @@ fn connect_mqtt(arguments: &Arguments) -> (AsyncClient, EventLoop) {
     options.set_manual_acks(true).set_keep_alive(Duration::from_secs(30));
     options.set_clean_start(false).set_session_expiry_interval(Some(604_800));
     options.set_receive_maximum(Some(arguments.window)).set_max_packet_size(Some(1024 * 1024));
-    // The queue takes a whole window of acknowledgements, so that queueing one never has to wait.
-    AsyncClient::new(options, usize::from(arguments.window) + 16)
+    // The queue takes an acknowledgement for every packet id, so that queueing one never has to wait. A window is not
+    // enough: Mosquitto 2.0.11 sends more than Receive Maximum allows.
+    AsyncClient::new(options, usize::from(u16::MAX) + 1)
 }
 
 /// The producer, once the cluster has answered.

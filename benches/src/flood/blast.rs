@@ -91,6 +91,7 @@ impl Session {
         let mut ack_reads = 0;
         while self.state.flight.done() < order.messages || self.link.outbox.backlog() > 0 {
             self.load(&templates, order.due(begun.elapsed()));
+            self.link.flush()?;
             let before = self.state.flight.done();
             self.turn(self.patience(order, begun.elapsed()))?;
             if self.state.flight.done() > before {
@@ -110,11 +111,11 @@ impl Session {
         })
     }
 
-    /// No wait at all while there is room in the window and something due.
+    /// No wait at all while the socket takes everything and there is more to send.
     fn patience(&self, order: Order, elapsed: Duration) -> Duration {
         let sent = self.state.flight.sent();
-        let busy = sent < order.due(elapsed) && self.state.flight.room() > 0;
-        if busy && self.link.outbox.backlog() < OUTBOX_BYTES { Duration::ZERO } else { order.until_next(sent, elapsed) }
+        let more = sent < order.due(elapsed) && self.state.flight.room() > 0;
+        if more && self.link.outbox.backlog() == 0 { Duration::ZERO } else { order.until_next(sent, elapsed) }
     }
 
     /// Encodes what is due as far as window and buffer reach.

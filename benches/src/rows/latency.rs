@@ -66,8 +66,8 @@ fn measure(bench: &mut Bench, parts: &mut Parts, part: Part, load: Load, round: 
     let mosquitto = Mosquitto::start()?;
     match part {
         Part::Brokers => {
-            let mqtt_alone = mqtt_alone(mosquitto.port, load)?;
-            let kafka_alone = kafka_alone(&kafka.brokers, &topic, load)?;
+            let mqtt_alone = mqtt_alone(mosquitto.port, load, bench.core)?;
+            let kafka_alone = kafka_alone(&kafka.brokers, &topic, load, bench.core)?;
             parts.mqtt.push(Percentiles::of(&mqtt_alone)?);
             parts.kafka.push(Percentiles::of(&kafka_alone)?);
             parts.floor.push(Percentiles::of(&in_a_row(&mqtt_alone, &kafka_alone, &mut bench.random))?);
@@ -115,7 +115,8 @@ impl Parts {
             report.raw[name] = json!(rounds.iter().map(|round| round.to_json()).collect::<Vec<_>>());
         }
         let standing = standing(bench, false);
-        let added = |of: fn(&Percentiles) -> f64| middle(&self.subject, of) - middle(&self.floor, of);
+        // Noise only ever adds, so the best round says what the brokers need; that of the bridge has to be the usual one.
+        let added = |of: fn(&Percentiles) -> f64| middle(&self.subject, of) - least(&self.floor, of);
         report.check("p50 above the floor, ms", added(|round| round.p50), Limit::AtMost(2.0), standing);
         report.check("p99 above the floor, ms", added(|round| round.p99), Limit::AtMost(6.0), standing);
     }
@@ -123,6 +124,10 @@ impl Parts {
 
 fn middle(rounds: &[Percentiles], of: fn(&Percentiles) -> f64) -> f64 {
     median(&rounds.iter().map(of).collect::<Vec<_>>())
+}
+
+fn least(rounds: &[Percentiles], of: fn(&Percentiles) -> f64) -> f64 {
+    rounds.iter().map(of).fold(f64::INFINITY, f64::min)
 }
 
 fn line(name: &str, rounds: &[Percentiles]) -> String {
