@@ -69,7 +69,7 @@ impl Message {
     /// What this message counts against `window_bytes`.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        self.topic.as_str().len() + self.payload.len()
+        self.topic.as_bytes().len() + self.payload.len()
     }
 }
 
@@ -142,7 +142,7 @@ impl Headers {
     }
 
     fn from_message(&self, mut take: impl FnMut(&str, &[u8])) {
-        take("mqtt.topic", self.topic.as_str().as_bytes());
+        take("mqtt.topic", self.topic.as_bytes());
         let Some(properties) = &self.properties else { return };
         if let Some(content_type) = &properties.content_type {
             take("content-type", content_type.as_bytes());

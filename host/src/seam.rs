@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::ack::{Ack, AckToken, FailureKind, PacketId};
-use crate::message::{Message, Properties, Record};
+use crate::message::{Message, Properties, Qos, Record, SubscriptionId};
+use crate::topic::TopicFilter;
 
 /// One PUBLISH with what only its connection knows.
 #[derive(Debug)]
@@ -61,20 +62,20 @@ pub trait Instance {
     ///
     /// # Errors
     /// After any error the instance must be dropped.
-    fn process(&mut self, batch: &[StageMessage]) -> Result<Vec<Outcome>, StageFault>;
+    fn process(&mut self, batch: &[StageMessage<'_>]) -> Result<Vec<Outcome>, StageFault>;
     /// Linear memory in use.
     fn memory_bytes(&self) -> usize;
 }
 
 /// One message as a stage sees it.
-#[derive(Clone, Debug)]
-pub struct StageMessage {
-    pub topic: crate::topic::TopicName,
-    pub payload: Bytes,
+#[derive(Clone, Copy, Debug)]
+pub struct StageMessage<'a> {
+    pub topic: &'a str,
+    pub payload: &'a [u8],
     pub received_ms: u64,
-    pub qos: crate::message::Qos,
+    pub qos: Qos,
     pub retain: bool,
-    pub properties: Option<Arc<Properties>>,
+    pub properties: Option<&'a Arc<Properties>>,
 }
 
 /// What a plugin made of one message.
@@ -132,9 +133,9 @@ pub trait Sink: Send + Sync {
 /// One subscription of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
-    pub filter: crate::topic::TopicFilter,
+    pub filter: TopicFilter,
     /// The highest that any rule behind it asks for.
-    pub qos: crate::message::Qos,
+    pub qos: Qos,
     /// Rides along on MQTT 5 where the broker allows it.
-    pub id: crate::message::SubscriptionId,
+    pub id: SubscriptionId,
 }

@@ -77,10 +77,17 @@ impl<T> Default for AckLedger<T> {
 }
 
 impl<T> AckLedger<T> {
-    /// Takes a message in, with one share owed; `owe` adds more. A QoS 0 message has no `packet_id`.
-    pub fn arrive(&mut self, packet_id: Option<PacketId>, qos: Qos, size_bytes: usize, kept: T) -> Slot {
+    /// The slot that the next message will have: for its tokens, which are made before it is entered.
+    #[must_use]
+    pub fn next_slot(&self) -> Slot {
+        Slot((self.base + self.entries.len() as u64) % SLOT_COUNT)
+    }
+
+    /// Enters a message, with `owed` shares to be settled; none owed is settled at once. A QoS 0 message has no
+    /// `packet_id`.
+    pub fn arrive(&mut self, packet_id: Option<PacketId>, qos: Qos, owed: u32, size_bytes: usize, kept: T) -> Slot {
         let home = self.next_slot();
-        self.push(Entry { home, packet_id, qos, owed: 1, abandoned: false, size_bytes, kept })
+        self.push(Entry { home, packet_id, qos, owed, abandoned: false, size_bytes, kept })
     }
 
     /// A message that the broker marks as sent before. Where the debt of its first delivery still stands and `is_same`
@@ -106,13 +113,16 @@ impl<T> AckLedger<T> {
         }
     }
 
-    /// One share of the message is settled.
-    pub fn pay(&mut self, slot: Slot) {
-        let Some(entry) = self.entry(slot) else { return };
+    /// One share of the message is settled. Returns what is kept of it, where it still stands in the book.
+    pub fn pay(&mut self, slot: Slot) -> Option<&mut T> {
+        let present = self.present(slot);
+        let entry = self.entry_at(present, slot)?;
         entry.owed = entry.owed.saturating_sub(1);
-        if entry.owed == 0 {
+        let is_settled = entry.owed == 0;
+        if is_settled && present != slot {
             self.moved.remove(&slot);
         }
+        self.entry_at(present, slot).map(|entry| &mut entry.kept)
     }
 
     /// A share of the message was forgotten: it will never be acknowledged on this connection.
@@ -188,10 +198,6 @@ impl<T> AckLedger<T> {
         self.entries.front().is_some_and(|entry| entry.abandoned && entry.packet_id.is_some())
     }
 
-    fn next_slot(&self) -> Slot {
-        Slot((self.base + self.entries.len() as u64) % SLOT_COUNT)
-    }
-
     fn push(&mut self, entry: Entry<T>) -> Slot {
         let slot = self.next_slot();
         self.bytes += entry.size_bytes;
@@ -201,11 +207,22 @@ impl<T> AckLedger<T> {
 
     /// The entry whose home `slot` is, on this connection or waiting for redelivery.
     fn entry(&mut self, slot: Slot) -> Option<&mut Entry<T>> {
-        let present = self.moved.get(&slot).copied().unwrap_or(slot);
+        self.entry_at(self.present(slot), slot)
+    }
+
+    /// Where the debt of `home` stands on this connection, if it does.
+    fn present(&self, home: Slot) -> Slot {
+        match self.moved.is_empty() {
+            true => home,
+            false => self.moved.get(&home).copied().unwrap_or(home),
+        }
+    }
+
+    fn entry_at(&mut self, present: Slot, home: Slot) -> Option<&mut Entry<T>> {
         let place = (present.0 + SLOT_COUNT - self.base % SLOT_COUNT) % SLOT_COUNT;
         match usize::try_from(place).ok().filter(|place| *place < self.entries.len()) {
             Some(place) => self.entries.get_mut(place),
-            None => self.detached.get_mut(self.detached_at.get(&slot)?),
+            None => self.detached.get_mut(self.detached_at.get(&home)?),
         }
     }
 }
@@ -225,7 +242,7 @@ mod tests {
     }
 
     fn arrive(ledger: &mut AckLedger<u32>, id: u16) -> Slot {
-        ledger.arrive(Some(PacketId(id)), Qos::AtLeastOnce, 1, u32::from(id))
+        ledger.arrive(Some(PacketId(id)), Qos::AtLeastOnce, 1, 1, u32::from(id))
     }
 
     #[test]
@@ -252,7 +269,7 @@ mod tests {
     #[test]
     fn a_forgotten_qos_0_message_holds_nobody() {
         let mut ledger = AckLedger::default();
-        let forgotten = ledger.arrive(None, Qos::AtMostOnce, 1, 0);
+        let forgotten = ledger.arrive(None, Qos::AtMostOnce, 1, 1, 0);
         let paid = arrive(&mut ledger, 1);
         ledger.abandon(forgotten);
         ledger.pay(paid);
@@ -336,7 +353,7 @@ mod tests {
                         next_id += 1;
                         let qos = Qos::from_level(qos).unwrap();
                         let packet_id = (qos != Qos::AtMostOnce).then_some(PacketId(next_id));
-                        let slot = ledger.arrive(packet_id, qos, 1, u32::from(next_id));
+                        let slot = ledger.arrive(packet_id, qos, 1, 1, u32::from(next_id));
                         ledger.owe(slot, shares - 1);
                         debts.insert(slot, Debt { shares, abandoned: false, packet_id });
                         owed.extend((0..shares).map(|_| slot));

@@ -3,5 +3,5 @@
 pub mod ledger;
 pub mod token;
 
-pub use ledger::{Ack, AckLedger, PacketId};
+pub use ledger::{Ack, AckLedger, Left, PacketId};
 pub use token::{AckToken, Desk, FailedPlugin, Failure, FailureKind, Report, RuleNo, Settlement, Slot, SourceNo};

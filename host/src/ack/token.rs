@@ -62,8 +62,6 @@ pub enum Settlement {
     Delivered,
     /// A plugin or rule decided that nothing is to be sent.
     Filtered,
-    /// No rule wanted the message.
-    Unrouted,
     /// Set aside for good by the rule's `on_error = "drop"`, counted.
     Dropped,
     /// One share became `1 + n`: `n` more settlements are owed. Not a settlement by itself.
@@ -188,6 +186,11 @@ impl Desk {
         (self.wake)();
     }
 
+    /// Wakes the source without a report: something that it waits for has changed.
+    pub fn ring(&self) {
+        (self.wake)();
+    }
+
     /// Takes all reports filed so far, in filing order, into `into` (emptied first).
     pub fn collect(&self, into: &mut Vec<Report>) {
         into.clear();
@@ -215,6 +218,12 @@ impl AckToken {
         self.rule
     }
 
+    /// Whether this share is a dead letter of its message.
+    #[must_use]
+    pub fn is_dead_letter(&self) -> bool {
+        self.dead_letter
+    }
+
     #[must_use]
     pub fn desk(&self) -> &'static Desk {
         self.desk
@@ -234,16 +243,15 @@ impl AckToken {
         desk.file(&mut vec![self.report(settlement)]);
     }
 
-    /// Makes `count` tokens of this one (`count` at least 1). The split is on file before the new tokens exist, so no
-    /// share can settle the message early.
-    pub fn split(self, count: u32) -> Vec<Self> {
+    /// Makes `count` tokens of this one (at least 1). The split is appended to `reports`, which must be filed at the desk
+    /// before any of the new tokens is settled: else a share could settle the message early.
+    pub fn split(self, count: u32, reports: &mut Vec<Report>) -> impl Iterator<Item = Self> + use<> {
         let Self { slot, rule, dead_letter, desk } = self;
         mem::forget(self);
         if count > 1 {
-            let split = Report { slot, rule, dead_letter, settlement: Settlement::Split(count - 1) };
-            desk.file(&mut vec![split]);
+            reports.push(Report { slot, rule, dead_letter, settlement: Settlement::Split(count - 1) });
         }
-        (0..count).map(|_| Self { slot, rule, dead_letter, desk }).collect()
+        (0..count.max(1)).map(move |_| Self { slot, rule, dead_letter, desk })
     }
 
     /// Spends the token for the number that rides through librdkafka as a message's opaque. `redeem` gives it back; an

@@ -1,6 +1,32 @@
 //! The checked settings. `raw` holds exactly the TOML, `check` makes a `Config` of it or tells all `Problem`s.
+//! `settings` is the one table of keys that the reader, the defaults and the JSON Schema are made from.
 //!
 //! Invariant: a `Config` is complete; no later code knows a default.
+
+mod check;
+mod files;
+mod interpolate;
+mod load;
+mod merge;
+mod nearest;
+mod raw;
+mod reader;
+pub mod report;
+mod review;
+pub mod schema;
+mod settings;
+mod syntax;
+mod text;
+mod units;
+
+#[cfg(test)]
+mod broken_configurations;
+#[cfg(test)]
+mod several_files;
+#[cfg(test)]
+mod sturdiness;
+
+pub use load::{LoadError, Loaded, Outside, load};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -58,6 +84,7 @@ pub struct SourceConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerUrl {
     pub tls: bool,
+    /// A name or an address; an IPv6 address without its brackets.
     pub host: String,
     pub port: u16,
 }
@@ -65,7 +92,10 @@ pub struct BrokerUrl {
 impl fmt::Display for BrokerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "mqtts" } else { "mqtt" };
-        write!(f, "{scheme}://{}:{}", self.host, self.port)
+        match self.host.contains(':') {
+            true => write!(f, "{scheme}://[{}]:{}", self.host, self.port),
+            false => write!(f, "{scheme}://{}:{}", self.host, self.port),
+        }
     }
 }
 
@@ -182,8 +212,8 @@ pub struct RuleConfig {
     pub on_error: OnError,
 }
 
-/// One entry of `via`.
-#[derive(Clone, Debug, PartialEq)]
+/// One entry of `via`. Equal where it asks for the same, wherever it stands: a rule that moved a line is no other rule.
+#[derive(Clone, Debug)]
 pub struct ViaConfig {
     pub plugin: String,
     /// The `config` table as JSON text; empty where there is none.
@@ -191,6 +221,13 @@ pub struct ViaConfig {
     pub grants: Vec<String>,
     /// Where this entry stands, for problems found later (a plugin that will not load).
     pub place: Place,
+    pub excerpt: Option<Excerpt>,
+}
+
+impl PartialEq for ViaConfig {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.plugin, &self.config, &self.grants) == (&other.plugin, &other.config, &other.grants)
+    }
 }
 
 /// One entry of `to`.
@@ -231,7 +268,7 @@ pub struct PluginsConfig {
 }
 
 /// What one plugin may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PluginLimits {
     pub memory_bytes: u64,
     pub call: Duration,
@@ -295,9 +332,12 @@ pub struct Problem {
     pub excerpt: Option<Excerpt>,
 }
 
-/// The line of a problem, as shown to people.
+/// The line of a problem, as shown to people: secrets masked, a long line cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excerpt {
     pub line: String,
+    /// Where in `line` the underline begins, from 1, in characters; masks and cuts move it away from the place's column.
+    pub column: usize,
+    /// Characters to underline, at least 1.
     pub width: usize,
 }

@@ -1,0 +1,66 @@
+//! Builds the plugins that the binary carries, from their sources in `plugins/`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+/// Folders in `plugins/` whose component is embedded.
+const EMBEDDED: [&str; 1] = ["plant"];
+const TARGET: &str = "wasm32-unknown-unknown";
+/// Set by cargo for this script and meant for the host's build, not for the plugins'.
+const NOT_INHERITED: [&str; 8] = [
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_MANIFEST",
+    "CARGO_PKG_",
+    "CARGO_CFG_",
+    "CARGO_FEATURE_",
+    "CARGO_PROFILE_",
+    "CARGO_BUILD_",
+    "RUSTC_WORKSPACE_WRAPPER",
+];
+
+fn main() {
+    let root = folder("CARGO_MANIFEST_DIR").join("..");
+    let out = folder("OUT_DIR").join("plugins");
+    for source in ["guest-sdk/src", "guest-sdk/Cargo.toml", "wit"] {
+        println!("cargo::rerun-if-changed={}", root.join(source).display());
+    }
+    for plugin in EMBEDDED {
+        let source = root.join("plugins").join(plugin);
+        for part in ["src", "Cargo.toml", "Cargo.lock"] {
+            println!("cargo::rerun-if-changed={}", source.join(part).display());
+        }
+        build(plugin, &source, &out);
+    }
+}
+
+/// Leaves the component as `out/NAME.wasm`.
+fn build(plugin: &str, source: &Path, out: &Path) {
+    // Its own target folder: the one of the outer build is locked by the cargo that waits for us.
+    let target = out.join("target");
+    let status = command(source, &target).status().expect("cargo started us, so it can be started");
+    assert!(
+        status.success(),
+        "build the plugin `{plugin}`: needs the target {TARGET} (`rustup target add {TARGET}` if rustup did not add it by itself)"
+    );
+    let built = target.join(TARGET).join("release").join(format!("{plugin}.wasm"));
+    let wanted = out.join(format!("{plugin}.wasm"));
+    fs::copy(&built, &wanted).unwrap_or_else(|error| panic!("copy {}: {error}", built.display()));
+}
+
+fn command(source: &Path, target: &Path) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").expect("cargo sets CARGO for build scripts"));
+    cargo.args(["build", "--release", "--locked", "--target", TARGET]).current_dir(source);
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| NOT_INHERITED.iter().any(|prefix| name.starts_with(prefix))) {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo.env_remove("RUSTFLAGS").env("CARGO_TARGET_DIR", target);
+    cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-component-ld");
+    cargo
+}
+
+fn folder(name: &str) -> PathBuf {
+    env::var_os(name).expect("cargo sets the folders of a build script").into()
+}

@@ -1,0 +1,171 @@
+//! The plugins of the folder, compiled once per content: a reload that does not change a file does not compile it, and a
+//! stage whose plugin and configuration stay keeps its running instances.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use crate::config::{PluginConfig, PluginLimits, PluginsConfig, Problem, Severity, ViaConfig};
+use crate::seam::Stage;
+use crate::wasm::embedded;
+use crate::wasm::{Engine, Plugin};
+
+/// Compiled plugins and configured stages, by what they were made of.
+pub struct Shelf {
+    engine: Arc<Engine>,
+    plugins: HashMap<PluginKey, Arc<Plugin>>,
+    stages: HashMap<StageKey, Weak<dyn Stage>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct PluginKey {
+    name: String,
+    sha256: String,
+    trusted: bool,
+    limits: PluginLimits,
+}
+
+/// A stage is of one rule: its log lines and its instances are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct StageKey {
+    plugin: PluginKey,
+    rule: String,
+    config: String,
+}
+
+/// What one look at the shelf found; files are read once per look.
+pub struct Look<'s> {
+    shelf: &'s mut Shelf,
+    config: &'s PluginsConfig,
+    seen: HashMap<String, Result<(PluginKey, Arc<Plugin>), String>>,
+}
+
+impl Shelf {
+    #[must_use]
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine, plugins: HashMap::new(), stages: HashMap::new() }
+    }
+
+    /// Looks at the folder as it is now.
+    pub fn look<'s>(&'s mut self, config: &'s PluginsConfig) -> Look<'s> {
+        Look { shelf: self, config, seen: HashMap::new() }
+    }
+}
+
+impl Look<'_> {
+    /// The stage that the `via` entry of `rule` asks for, tried with one instance.
+    ///
+    /// # Errors
+    /// What is wrong with the file or its configuration, at the place of the entry.
+    pub fn stage(&mut self, rule: &str, via: &ViaConfig) -> Result<Arc<dyn Stage>, Problem> {
+        let problem = |code, message: String| Problem {
+            severity: Severity::Error,
+            code,
+            place: via.place.clone(),
+            message,
+            help: None,
+            excerpt: None,
+        };
+        let (key, plugin) = self.plugin(&via.plugin).map_err(|error| problem("plugin-unusable", error))?;
+        let stage_key = StageKey { plugin: key, rule: rule.into(), config: via.config.clone() };
+        if let Some(stage) = self.shelf.stages.get(&stage_key).and_then(Weak::upgrade) {
+            return Ok(stage);
+        }
+        let stage = plugin
+            .stage(rule, via.config.clone())
+            .map_err(|fault| problem("plugin-init", format!("plugin `{}` does not start: {fault}", via.plugin)))?;
+        self.shelf.stages.insert(stage_key, Arc::downgrade(&stage));
+        Ok(stage)
+    }
+
+    /// Checks the files of the folder that no rule has asked for.
+    pub fn unused(&mut self) -> Vec<(PathBuf, String)> {
+        let Some(folder) = &self.config.folder else { return Vec::new() };
+        let entries = fs::read_dir(folder).map(|entries| entries.flatten().map(|entry| entry.path()).collect());
+        let mut paths: Vec<PathBuf> = entries.unwrap_or_default();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "wasm"));
+        paths.sort();
+        let mut broken = Vec::new();
+        for path in paths {
+            let Some(name) = path.file_stem().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
+            if name.starts_with('.') || self.seen.contains_key(&name) {
+                continue;
+            }
+            if let Err(error) = self.plugin(&name) {
+                broken.push((path, error));
+            }
+        }
+        broken
+    }
+
+    /// Digest of every plugin that was asked for, by name.
+    #[must_use]
+    pub fn digests(&self) -> HashMap<String, String> {
+        let digest = |(name, seen): (&String, &Result<(PluginKey, Arc<Plugin>), String>)| {
+            seen.as_ref().ok().map(|(key, _)| (name.clone(), key.sha256.clone()))
+        };
+        self.seen.iter().filter_map(digest).collect()
+    }
+
+    /// Ends the look: forgets the plugins that it did not ask for, so that replaced files do not pile up.
+    pub fn finish(self) {
+        let kept: Vec<&PluginKey> = self.seen.values().flatten().map(|(key, _)| key).collect();
+        self.shelf.plugins.retain(|key, _| kept.contains(&key));
+        self.shelf.stages.retain(|_, stage| stage.strong_count() > 0);
+    }
+
+    fn plugin(&mut self, name: &str) -> Result<(PluginKey, Arc<Plugin>), String> {
+        if let Some(seen) = self.seen.get(name) {
+            return seen.clone();
+        }
+        let found = self.load(name);
+        self.seen.insert(name.to_owned(), found.clone());
+        found
+    }
+
+    fn load(&mut self, name: &str) -> Result<(PluginKey, Arc<Plugin>), String> {
+        let settings = self.settings(name);
+        let bytes = self.bytes(name, &settings)?;
+        let sha256 = crate::digest::sha256_hex(&bytes);
+        if let Some(wanted) = settings.sha256.as_ref().filter(|wanted| **wanted != sha256) {
+            return Err(format!("plugin `{name}` has the digest {sha256}, but `sha256` asks for {wanted}"));
+        }
+        let key = PluginKey { name: name.into(), sha256, trusted: settings.trusted, limits: settings.limits };
+        if let Some(known) = self.shelf.plugins.get(&key) {
+            return Ok((key, known.clone()));
+        }
+        let loaded = self.shelf.engine.load(name, &bytes, settings.trusted, settings.limits);
+        let plugin = loaded.map_err(|error| error.to_string())?;
+        self.shelf.plugins.insert(key.clone(), plugin.clone());
+        Ok((key, plugin))
+    }
+
+    fn settings(&self, name: &str) -> PluginConfig {
+        match self.config.each.get(name) {
+            Some(settings) => settings.clone(),
+            None => PluginConfig {
+                trusted: embedded::plugin(name).is_some(),
+                sha256: None,
+                limits: self.config.limits,
+            },
+        }
+    }
+
+    /// The folder's file comes before a built-in plugin of the same name.
+    fn bytes(&self, name: &str, settings: &PluginConfig) -> Result<Vec<u8>, String> {
+        let path = self.config.folder.as_ref().map(|folder| folder.join(format!("{name}.wasm")));
+        let Some(path) = path.filter(|path| path.exists()) else {
+            return embedded::plugin(name).map(<[u8]>::to_vec).ok_or_else(|| {
+                format!("plugin `{name}` is not there: no such file in the plugin folder, and no built-in of that name")
+            });
+        };
+        let shown = path.display();
+        let length = fs::metadata(&path).map_err(|error| format!("read plugin {shown}: {error}"))?.len();
+        if length > settings.limits.file_bytes {
+            let limit = settings.limits.file_bytes;
+            return Err(format!("plugin {shown} has {length} bytes, more than the limit of {limit}"));
+        }
+        fs::read(&path).map_err(|error| format!("read plugin {shown}: {error}"))
+    }
+}

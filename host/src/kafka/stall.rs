@@ -1,0 +1,160 @@
+//! Keeps librdkafka from burning a core while Kafka is silent.
+//!
+//! Its idempotent producer has one request on its way per partition. While that request waits for its answer and more
+//! records queue behind it past their linger time, the broker's thread asks the socket without sleeping
+//! (librdkafka 2.12, `rd_kafka_toppar_producer_serve`: the wake-up time is set before the limit of requests is looked
+//! at). A partition that is on hold is left out of that, so all partitions are put on hold when no report has come for a
+//! while, and let go with the next report; and briefly now and then, since a request may have been put back to be sent
+//! again.
+
+use std::time::{Duration, Instant};
+
+/// Silence before a hold, on top of linger.
+const PATIENCE: Duration = Duration::from_millis(5);
+/// More of it for each partition, since holding costs a message to librdkafka's main thread for each.
+const PATIENCE_PER_PARTITION: Duration = Duration::from_micros(50);
+/// How long a hold is lifted to let what waits be sent.
+const PULSE: Duration = Duration::from_millis(3);
+/// Between two pulses where new records were handed over, which may be for a partition that is not silent.
+const PULSE_EVERY_BUSY: Duration = Duration::from_millis(100);
+/// Between two pulses where none were.
+const PULSE_EVERY: Duration = Duration::from_millis(500);
+/// How soon silence is noticed after a time without records.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// What has become of the traffic since the last look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Traffic {
+    /// Records wait for their report.
+    pub(super) outstanding: bool,
+    /// A report came, or the connection changed.
+    pub(super) progress: bool,
+    /// Records handed over so far.
+    pub(super) turns: u64,
+    /// Partitions in use.
+    pub(super) partitions: usize,
+}
+
+/// What is to be done with all partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Stay,
+    Hold,
+    LetGo,
+}
+
+/// Whether partitions are on hold, and since when nothing moved.
+#[derive(Debug)]
+pub(super) struct Stall {
+    linger: Duration,
+    mode: Mode,
+}
+
+#[derive(Debug)]
+enum Mode {
+    Flowing { silent_since: Instant },
+    Held { since: Instant, turns: u64 },
+}
+
+impl Stall {
+    pub(super) fn new(linger: Duration, now: Instant) -> Self {
+        Self { linger, mode: Mode::Flowing { silent_since: now } }
+    }
+
+    /// Decides what follows from `traffic`, and how long to wait for the next event at most.
+    pub(super) fn look(&mut self, now: Instant, traffic: Traffic) -> (Step, Duration) {
+        let patience = self.patience(traffic.partitions);
+        match self.mode {
+            Mode::Flowing { .. } if traffic.progress || !traffic.outstanding => {
+                self.mode = Mode::Flowing { silent_since: now };
+                (Step::Stay, if traffic.outstanding { patience } else { IDLE })
+            }
+            Mode::Flowing { silent_since } => match patience.checked_sub(now.duration_since(silent_since)) {
+                Some(left) if left > Duration::ZERO => (Step::Stay, left),
+                Some(_) | None => {
+                    self.mode = Mode::Held { since: now, turns: traffic.turns };
+                    (Step::Hold, PULSE_EVERY_BUSY)
+                }
+            },
+            Mode::Held { .. } if traffic.progress => {
+                self.mode = Mode::Flowing { silent_since: now };
+                (Step::LetGo, patience)
+            }
+            Mode::Held { since, turns } => {
+                let every = if traffic.turns == turns { PULSE_EVERY } else { PULSE_EVERY_BUSY };
+                let left = every.saturating_sub(now.duration_since(since));
+                if left > Duration::ZERO && traffic.outstanding {
+                    return (Step::Stay, left.min(PULSE_EVERY_BUSY));
+                }
+                let silent_since = now.checked_sub(patience.saturating_sub(PULSE)).unwrap_or(now);
+                self.mode = Mode::Flowing { silent_since };
+                (Step::LetGo, PULSE)
+            }
+        }
+    }
+
+    fn patience(&self, partitions: usize) -> Duration {
+        let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
+        self.linger + PATIENCE + PATIENCE_PER_PARTITION.saturating_mul(partitions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds looks of (milliseconds, outstanding, progress, turns) and expects the steps.
+    fn check(looks: &[(u64, bool, bool, u64, Step)]) {
+        let start = Instant::now();
+        let mut stall = Stall::new(Duration::from_millis(1), start);
+        for (at_ms, outstanding, progress, turns, expected) in looks.iter().copied() {
+            let traffic = Traffic { outstanding, progress, turns, partitions: 0 };
+            let (step, wait) = stall.look(start + Duration::from_millis(at_ms), traffic);
+            assert_eq!(step, expected, "at {at_ms} ms");
+            assert!(wait > Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn nothing_outstanding_is_no_silence() {
+        check(&[(0, false, false, 0, Step::Stay), (5_000, false, false, 0, Step::Stay)]);
+    }
+
+    #[test]
+    fn reports_keep_it_flowing() {
+        check(&[(0, true, true, 1, Step::Stay), (5, true, true, 2, Step::Stay), (10, true, true, 3, Step::Stay)]);
+    }
+
+    #[test]
+    fn silence_holds_until_the_next_report() {
+        check(&[
+            (0, true, true, 1, Step::Stay),
+            (5, true, false, 1, Step::Stay),
+            (6, true, false, 1, Step::Hold),
+            (20, true, false, 1, Step::Stay),
+            (21, true, true, 1, Step::LetGo),
+            (22, true, false, 1, Step::Stay),
+        ]);
+    }
+
+    #[test]
+    fn a_hold_is_lifted_now_and_then() {
+        check(&[
+            (6, true, false, 1, Step::Hold),
+            (505, true, false, 1, Step::Stay),
+            (506, true, false, 1, Step::LetGo),
+            (508, true, false, 1, Step::Stay),
+            (509, true, false, 1, Step::Hold),
+        ]);
+    }
+
+    #[test]
+    fn new_records_lift_it_sooner() {
+        check(&[(6, true, false, 1, Step::Hold), (50, true, false, 2, Step::Stay), (106, true, false, 2, Step::LetGo)]);
+    }
+
+    #[test]
+    fn nothing_left_to_wait_for_lifts_it() {
+        check(&[(6, true, false, 1, Step::Hold), (20, false, false, 1, Step::LetGo)]);
+    }
+}
