@@ -19,6 +19,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch as signal};
 use tracing::{info, warn};
 
+use bridge::{ClusterView, Overview, SourceView};
+
 use crate::ack::{Desk, SourceNo};
 use crate::config::{Config, Problem, SourceConfig};
 use crate::kafka::Producer;
@@ -42,15 +44,16 @@ pub struct App {
     outlets: Arc<Outlets>,
     producers: Vec<Arc<Producer>>,
     pub reloader: Arc<Reloader>,
-    pub live: Arc<ArcSwap<Snapshot>>,
-    pub meters: Arc<Meters>,
+    /// For whoever wants to know how it stands.
+    pub overview: Arc<Overview>,
     drain: Duration,
 }
 
 /// A source's thread and what is known of its connection.
-pub struct Source {
-    pub name: String,
-    pub status: Arc<Status>,
+struct Source {
+    name: String,
+    status: Arc<Status>,
+    meters: Arc<SourceMeters>,
     stop: signal::Sender<Stop>,
     thread: JoinHandle<Drained>,
 }
@@ -111,20 +114,12 @@ impl App {
             let wiring = Wired { live: live.clone(), lanes: lane_queues.clone(), outlets: outlets.clone(), meters: meters.clone() };
             start_source(plug, source, wiring)
         };
-        let sources = plugs.into_iter().zip(&config.sources).map(start).collect::<Result<_, _>>()?;
-        let drain = config.shutdown.drain;
+        let sources = plugs.into_iter().zip(&config.sources).map(start).collect::<Result<Vec<_>, _>>()?;
+        let (drain, source_views) = (config.shutdown.drain, source_views(&config, &sources));
+        let clusters = cluster_views(&config, &producers);
         let reloader = Arc::new(Reloader::new(paths, builder, config, digests, reach));
-        Ok(Self { sources, lanes, lane_queues, outlets, producers, reloader, live, meters, drain })
-    }
-
-    #[must_use]
-    pub fn sources(&self) -> &[Source] {
-        &self.sources
-    }
-
-    #[must_use]
-    pub fn producers(&self) -> &[Arc<Producer>] {
-        &self.producers
+        let overview = Overview { sources: source_views, clusters, live, meters, reloader: reloader.clone() };
+        Ok(Self { sources, lanes, lane_queues, outlets, producers, reloader, overview: Arc::new(overview), drain })
     }
 
     /// Stops taking messages, settles what is in flight within the drain limit, leaves the brokers in good order.
@@ -146,7 +141,7 @@ impl App {
         self.outlets.ended.store(true, Ordering::Release);
         self.lane_queues.iter().for_each(|lane| lane.wake());
         for producer in &self.producers {
-            producer.stop(deadline.max(Instant::now() + LAST_FLUSH));
+            let _with_the_broker = producer.stop(deadline.max(Instant::now() + LAST_FLUSH));
         }
         // A plugin call that outlives the drain is left behind: the process ends.
         drop(self.lanes);
@@ -163,6 +158,21 @@ struct Wired {
     lanes: Arc<[Arc<Lane>]>,
     outlets: Arc<Outlets>,
     meters: Arc<Meters>,
+}
+
+fn source_views(config: &Config, sources: &[Source]) -> Vec<SourceView> {
+    let view = |(config, source): (&SourceConfig, &Source)| SourceView {
+        name: source.name.clone(),
+        url: config.urls.first().map(ToString::to_string).unwrap_or_default(),
+        status: source.status.clone(),
+        meters: source.meters.clone(),
+    };
+    config.sources.iter().zip(sources).map(view).collect()
+}
+
+fn cluster_views(config: &Config, producers: &[Arc<Producer>]) -> Vec<ClusterView> {
+    let named = config.clusters.iter().map(|cluster| cluster.name.clone()).zip(producers);
+    named.map(|(name, producer)| ClusterView { name, producer: producer.clone() }).collect()
 }
 
 fn plugs(config: &Config, snapshot: &Snapshot, meters: &Meters) -> Vec<Plug> {
@@ -232,6 +242,7 @@ fn start_source(plug: Plug, config: &SourceConfig, wired: Wired) -> std::io::Res
         messages_max: 2 * usize::from(config.window) + MESSAGES_SLACK,
         bytes_max: usize::try_from(config.window_bytes).unwrap_or(usize::MAX),
     };
+    let meters = plug.meters.clone();
     let wiring = move |ring_later| Wiring {
         desk: plug.desk,
         live: wired.live,
@@ -243,7 +254,7 @@ fn start_source(plug: Plug, config: &SourceConfig, wired: Wired) -> std::io::Res
         ring_later,
     };
     let thread = sources::start(&config.name, wires, wiring)?;
-    Ok(Source { name: config.name.clone(), status, stop, thread })
+    Ok(Source { name: config.name.clone(), status, meters, stop, thread })
 }
 
 /// Room beyond twice the window before reading stops: for QoS 0, which no window bounds, and for brokers that overrun

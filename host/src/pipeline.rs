@@ -232,7 +232,8 @@ impl Pipeline {
     }
 
     fn is_quiet(&self) -> bool {
-        self.outboxes.iter().all(VecDeque::is_empty) && self.wiring.lanes.iter().all(|lane| lane.is_idle(self.wiring.desk))
+        self.outboxes.iter().all(VecDeque::is_empty)
+            && self.wiring.lanes.iter().all(|lane| lane.is_idle(self.wiring.desk))
     }
 
     fn meters_of(&mut self, rule: RuleNo) -> &Arc<RuleMeters> {

@@ -1,29 +1,34 @@
 //! `tidegate run`: start, wait for signals, drain.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
 
 use super::{ConfigPaths, Exit, complain, tell};
-use crate::app::bridge::AppBridge;
 use crate::app::{App, StartError, watch};
 use crate::config::Config;
-use crate::{admin, telemetry};
+use crate::admin;
+use crate::telemetry::{LogError, LogFormat, LogGuard, LogSettings, logs};
 
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
     config: ConfigPaths,
-    /// How log lines look.
-    #[arg(long, value_enum, default_value_t = telemetry::LogFormat::default(), env = "TIDEGATE_LOG_FORMAT")]
-    log_format: telemetry::LogFormat,
+    /// How log lines look: human or json. Default: TIDEGATE_LOG_FORMAT, then human. TIDEGATE_LOG sets the level.
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
 }
 
 /// Runs until a signal ends it.
 pub fn run(arguments: &Arguments) -> Exit {
-    let _logs = telemetry::start_logs(arguments.log_format);
+    let _logs = match start_logs(arguments.log_format, "info") {
+        Ok(logs) => logs,
+        Err(error) => {
+            complain(&error);
+            return Exit::CouldNotRun;
+        }
+    };
     match arguments.config.load() {
         Ok(config) => serve(config, arguments.config.given().to_vec()).unwrap_or_else(|error| {
             complain(error.as_ref());
@@ -31,6 +36,14 @@ pub fn run(arguments: &Arguments) -> Exit {
         }),
         Err(exit) => exit,
     }
+}
+
+/// Starts logging as the command line and the environment say; `level` where they say nothing.
+///
+/// # Errors
+/// Where they cannot be understood, or logging runs already.
+pub fn start_logs(format: Option<LogFormat>, level: &str) -> Result<LogGuard, LogError> {
+    logs::start(&LogSettings::new(format, level, |name| std::env::var(name).ok())?)
 }
 
 fn serve(config: Config, paths: Vec<PathBuf>) -> Result<Exit, Box<dyn std::error::Error>> {
@@ -46,7 +59,7 @@ fn serve(config: Config, paths: Vec<PathBuf>) -> Result<Exit, Box<dyn std::error
         }
         Err(error) => return Err(error.into()),
     };
-    let admin = admin::serve(&admin_config, Arc::new(AppBridge::new(&app)))?;
+    let admin = admin::serve(&admin_config, app.overview.clone())?;
     if let Err(error) = watch::start(app.reloader.clone()) {
         warn!(%error, "the configuration is not watched, use SIGHUP to reload");
     }

@@ -16,8 +16,9 @@ mod source;
 mod tls;
 mod via;
 
+use super::item::Item;
 use super::raw::{Node, Table, Value};
-use super::reader::{Item, Section};
+use super::reader::Section;
 use super::review::{At, Review};
 use super::settings::ROOT;
 use super::text::Span;
@@ -51,7 +52,7 @@ pub(super) fn config(review: &Review<'_>, root: &Table) -> Option<Config> {
 fn sources(root: &Section<'_, '_>) -> Vec<SourceConfig> {
     let named = root.item("mqtt").map(|item| item.named()).unwrap_or_default();
     tell_none(root, "mqtt", "no-source", "nothing to read from: there is no `[mqtt.NAME]`");
-    let sources = named.iter().map(|(name, section)| source::source(name, section)).collect();
+    let sources: Vec<_> = named.iter().map(|(name, section)| source::source(name, section)).collect();
     source::tell_shared_client_ids(&named, &sources);
     sources
 }
@@ -66,25 +67,21 @@ fn tell_none(root: &Section<'_, '_>, key: &'static str, code: &'static str, mess
     let has_any = match root.item(key).map(|item| &item.node.value) {
         Some(Value::Table(table)) => !table.entries.is_empty(),
         Some(_) => true,
-        None => root.review.may_be_hidden(key),
+        None => false,
     };
-    if !has_any {
+    if !has_any && !root.is_misspelt(key) && !root.review.may_be_hidden(key) {
         root.review.error_with(&root.at_key(key), code, message, format!("add a table `[{key}.main]`"));
     }
 }
 
 fn rules(root: &Section<'_, '_>, known: &Known<'_>) -> Vec<rule::Checked> {
     let Some(item) = root.item("rule") else {
-        if root.item("rules").is_none() && !root.review.is_broken() {
+        if root.item("rules").is_none() && !root.is_misspelt("rule") && !root.review.is_broken() {
             let help = "write `[[rule]]` here, or name a folder of rule files with `rules`";
             root.review.warn(&root.at_key("rule"), "no-rule", "there is no rule, so no message goes anywhere", help);
         }
         return Vec::new();
     };
-    if let Value::Table(_) = item.node.value {
-        item.wrong_type::<()>("a list of tables", Some("write its header with double brackets: `[[rule]]`"));
-        return Vec::new();
-    }
     let mut names = rule::Names::default();
     let tables = item.list().unwrap_or_default().into_iter();
     tables.filter_map(|item| rule::rule(&item.section()?, known, &mut names)).collect()
@@ -116,7 +113,8 @@ fn dead_letter(root: &Section<'_, '_>, known: &Known<'_>, rules: &[RuleConfig]) 
 
 fn tell_no_dead_letter(root: &Section<'_, '_>, known: &Known<'_>) {
     let message = "there are several clusters and no `[dead_letter]`, so it is open where failing messages go";
-    let help = format!("add `[dead_letter]` with `kafka = \"{}\"`, or give every rule another `on_error`", known.clusters[0]);
+    let help =
+        format!("add `[dead_letter]` with `kafka = \"{}\"`, or give every rule another `on_error`", known.clusters[0]);
     root.review.error_with(&root.at_key("dead_letter"), "no-dead-letter", message, help);
 }
 

@@ -83,7 +83,12 @@ fn add_rules(review: &Review<'_>, root: &mut Table, at: &At, folder: &Path) {
         Ok(paths) => paths.iter().for_each(|path| add_file(review, root, path)),
         Err(error) => {
             let message = format!("the rules folder {} cannot be read: {error}", folder.display());
-            review.error_with(at, "missing-folder", message, "the path is relative to the file it stands in".to_owned());
+            review.error_with(
+                at,
+                "missing-folder",
+                message,
+                "the path is relative to the file it stands in".to_owned(),
+            );
         }
     }
 }

@@ -4,8 +4,23 @@ use super::raw::{Entry, Form, Node, Table, Value, child_path, form};
 use super::review::{At, Review};
 
 /// Adds `from` to `into`; what both set stays as it was first and is told at the later place.
-pub(super) fn merge(review: &Review<'_>, into: &mut Table, from: Table) {
+pub(super) fn merge(review: &Review<'_>, into: &mut Table, mut from: Table) {
+    if let Some(rule) = from.entries.get_mut("rule") {
+        make_list(review, rule);
+    }
     merge_table(review, into, from, "");
+}
+
+/// `[rule]` is one rule that lacks its second brackets; it is read all the same, for what else is wrong with it.
+fn make_list(review: &Review<'_>, rule: &mut Entry) {
+    if let Value::Table(_) = rule.node.value {
+        let at = At { span: rule.node.span, key: "rule".into() };
+        let help = "write its header with double brackets: `[[rule]]`".to_owned();
+        review.error_with(&at, "wrong-type", "`rule` must be a list of tables, this is a table", help);
+        let node = Node { value: Value::Broken, span: rule.node.span };
+        let table = std::mem::replace(&mut rule.node, node);
+        rule.node.value = Value::List(vec![table]);
+    }
 }
 
 /// How many keys stood in both.
@@ -34,7 +49,11 @@ fn merge_entry(review: &Review<'_>, earlier: &mut Entry, later: Entry, path: &st
             let repeated = merge_table(review, earlier, later, path);
             let both_headed = [earlier_span, later_span].iter().all(|span| form(review, *span) == Form::Header);
             if repeated > 0 && both_headed {
-                tell_repeated(review, &At { span: later_span, ..at }, &Node { value: Value::Broken, span: earlier_span });
+                tell_repeated(
+                    review,
+                    &At { span: later_span, ..at },
+                    &Node { value: Value::Broken, span: earlier_span },
+                );
             }
             0
         }
@@ -47,5 +66,10 @@ fn merge_entry(review: &Review<'_>, earlier: &mut Entry, later: Entry, path: &st
 
 fn tell_repeated(review: &Review<'_>, at: &At, earlier: &Node) {
     let message = format!("`{}` stands in {} already", at.key, review.pointer(earlier.span));
-    review.error_with(at, "duplicate-key", message, "a later file may add tables, keys and rules, not set one again".to_owned());
+    review.error_with(
+        at,
+        "duplicate-key",
+        message,
+        "a later file may add tables, keys and rules, not set one again".to_owned(),
+    );
 }

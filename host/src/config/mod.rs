@@ -6,6 +6,7 @@
 mod check;
 mod files;
 mod interpolate;
+mod item;
 mod load;
 mod merge;
 mod nearest;
@@ -27,6 +28,7 @@ mod several_files;
 mod sturdiness;
 
 pub use load::{LoadError, Loaded, Outside, load};
+pub use units::{UnitError, parse_duration};
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -34,7 +34,8 @@ mod tests {
     #[test]
     fn slips_of_the_finger_are_understood() {
         let known = ["window", "window_bytes", "keep_alive", "url"];
-        for (given, meant) in [("windwo", "window"), ("Window", "window"), ("keepalive", "keep_alive"), ("urls", "url")] {
+        for (given, meant) in [("windwo", "window"), ("Window", "window"), ("keepalive", "keep_alive"), ("urls", "url")]
+        {
             assert_eq!(nearest(given, known), Some(meant), "{given}");
         }
         assert_eq!(nearest("colour", known), None);

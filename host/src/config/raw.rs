@@ -138,35 +138,3 @@ pub(super) fn child_path(path: &str, key: &str) -> String {
     let key = if bare { key.to_owned() } else { format!("\"{}\"", key.escape_debug()) };
     if path.is_empty() { key } else { format!("{path}.{key}") }
 }
-
-/// The dotted key of the entry that stands last at or before `at`: where a syntax error most likely is.
-pub(super) fn key_before(table: &Table, at: usize) -> String {
-    let mut best = (0, String::new());
-    search(table, "", at, &mut best);
-    best.1
-}
-
-fn search(table: &Table, path: &str, at: usize, best: &mut (usize, String)) {
-    for (name, entry) in &table.entries {
-        let path = child_path(path, name);
-        if entry.key_span.start <= at && (entry.key_span.start >= best.0) {
-            *best = (entry.key_span.start, path.clone());
-        }
-        match &entry.node.value {
-            Value::Table(inner) => search(inner, &path, at, best),
-            Value::List(items) => {
-                for (place, item) in items.iter().enumerate() {
-                    if let Value::Table(inner) = &item.value {
-                        search(inner, &format!("{path}[{place}]"), at, best);
-                    }
-                }
-            }
-            Value::Text(_)
-            | Value::Whole(_)
-            | Value::Fraction(_)
-            | Value::Boolean(_)
-            | Value::Time(_)
-            | Value::Broken => {}
-        }
-    }
-}

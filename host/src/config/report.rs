@@ -1,6 +1,5 @@
 //! How problems are shown: to people with the line and a caret, to programs as JSON.
 
-
 use serde::Serialize;
 
 use super::{Excerpt, Problem, Severity};

@@ -168,5 +168,5 @@ impl<'a> Review<'a> {
 }
 
 fn holds(silent: Span, span: Span) -> bool {
-    silent.file == span.file && (silent.start..=silent.end).contains(&span.start)
+    silent.file == span.file && (silent.start..silent.end).contains(&span.start)
 }

@@ -22,8 +22,7 @@ pub fn schema() -> Value {
 fn table(settings: &[Setting]) -> Value {
     let properties: Map<String, Value> =
         settings.iter().map(|setting| (setting.name.to_owned(), property(setting))).collect();
-    let required: Vec<&str> =
-        settings.iter().filter(|setting| setting.required).map(|setting| setting.name).collect();
+    let required: Vec<&str> = settings.iter().filter(|setting| setting.required).map(|setting| setting.name).collect();
     let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
     if !required.is_empty() {
         schema["required"] = json!(required);
@@ -55,7 +54,9 @@ fn kind(kind_of_value: &Kind) -> Value {
         Kind::Secret => secret(),
         Kind::Table(settings) => table(settings),
         Kind::Named(settings) => json!({ "type": "object", "additionalProperties": table(settings) }),
-        Kind::Texts => json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean", "object"] } }),
+        Kind::Texts => {
+            json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean", "object"] } })
+        }
         Kind::Anything => json!({ "type": "object" }),
         Kind::List(inner) => json!({ "type": "array", "items": kind(inner) }),
         Kind::OneOrMany(inner) => {
@@ -70,8 +71,6 @@ fn measured(pattern: &str, min: &str, max: &str) -> Value {
 }
 
 fn secret() -> Value {
-    let one = |key: &str| {
-        json!({ "type": "object", "properties": { key: { "type": "string" } }, "required": [key], "additionalProperties": false })
-    };
+    let one = |key: &str| json!({ "type": "object", "properties": { key: { "type": "string" } }, "required": [key], "additionalProperties": false });
     json!({ "anyOf": [{ "type": "string" }, one("env"), one("file")] })
 }

@@ -77,9 +77,26 @@ const HOUR: Duration = s(3_600);
 /// What a rule may grant a plugin.
 pub(super) const GRANTS: [&str; 5] = ["state", "publish", "lookup", "clock", "metrics"];
 
+/// The tables that a misplaced key is looked for in, as a user would call them.
+pub(super) static HOMES: [(&str, &[Setting]); 9] = [
+    ("`[mqtt.NAME]`", &SOURCE),
+    ("`[kafka.NAME]`", &CLUSTER),
+    ("`[[rule]]`", &RULE),
+    ("`to` of a rule", &DESTINATION),
+    ("an entry of `via`", &VIA),
+    ("`[plugins]`", &PLUGINS),
+    ("`limits`", &LIMITS),
+    ("`[admin]`", &ADMIN),
+    ("`[shutdown]`", &SHUTDOWN),
+];
+
 /// The root of every file.
 pub(super) static ROOT: [Setting; 9] = [
-    Setting::new("rules", Kind::Path, "Folder of *.toml with [[rule]], read in name order. Without it rules stand in this file only."),
+    Setting::new(
+        "rules",
+        Kind::Path,
+        "Folder of *.toml with [[rule]], read in name order. Without it rules stand in this file only.",
+    ),
     Setting::new("mqtt", Kind::Named(&SOURCE), "The MQTT brokers to read from, one table each: [mqtt.NAME]."),
     Setting::new("kafka", Kind::Named(&CLUSTER), "The Kafka clusters to write to, one table each: [kafka.NAME]."),
     Setting::new("dead_letter", Kind::Table(&DEAD_LETTER), "Where messages go that a rule cannot deliver."),
@@ -87,23 +104,64 @@ pub(super) static ROOT: [Setting; 9] = [
     Setting::new("plugin", Kind::Named(&PLUGIN), "Settings of one plugin: [plugin.NAME]."),
     Setting::new("admin", Kind::Table(&ADMIN), "Health, metrics, status and reload over HTTP."),
     Setting::new("shutdown", Kind::Table(&SHUTDOWN), "How the program ends."),
-    Setting::new("rule", Kind::List(&Kind::Table(&RULE)), "What becomes of messages; each [[rule]] that matches a message runs once for it."),
+    Setting::new(
+        "rule",
+        Kind::List(&Kind::Table(&RULE)),
+        "What becomes of messages; each [[rule]] that matches a message runs once for it.",
+    ),
 ];
 
 /// `[mqtt.NAME]`.
 pub(super) static SOURCE: [Setting; 14] = [
-    Setting::new("url", Kind::OneOrMany(&Kind::Text), "mqtt://HOST:PORT or mqtts://HOST:PORT; a list means failover in that order.").required(),
-    Setting::new("protocol", Kind::Choice(&["5", "3.1.1"]), "The version of MQTT. With 3.1.1 the broker alone decides how much is in flight.").default("5"),
-    Setting::new("client_id", Kind::Text, "Names the session at the broker, so it must not change. Default: tidegate-HOSTNAME-NAME."),
+    Setting::new(
+        "url",
+        Kind::OneOrMany(&Kind::Text),
+        "mqtt://HOST:PORT or mqtts://HOST:PORT; a list means failover in that order.",
+    )
+    .required(),
+    Setting::new(
+        "protocol",
+        Kind::Choice(&["5", "3.1.1"]),
+        "The version of MQTT. With 3.1.1 the broker alone decides how much is in flight.",
+    )
+    .default("5"),
+    Setting::new(
+        "client_id",
+        Kind::Text,
+        "Names the session at the broker, so it must not change. Default: tidegate-HOSTNAME-NAME.",
+    ),
     Setting::new("username", Kind::Text, "Who the broker is told that we are."),
     Setting::new("password", Kind::Secret, "Goes with username."),
-    Setting::new("session", Kind::Choice(&["persistent", "clean"]), "persistent: the broker keeps messages while the bridge is away. clean: it forgets them.").default("persistent"),
-    Setting::new("session_expiry", Kind::Duration(s(1), s(u32::MAX as u64)), "How long the broker keeps a persistent session without us (MQTT 5).").default("7d"),
-    Setting::new("window", Kind::Whole(1, 65_535), "Most messages in flight: the Receive Maximum of MQTT 5.").default("1024"),
-    Setting::new("window_bytes", Kind::Size(1, 64 * GIB), "Most bytes in flight; past it the socket is not read.").default("64MiB"),
-    Setting::new("keep_alive", Kind::Duration(s(0), s(65_535)), "Longest silence before a ping; 0s sends none. Otherwise at least 1s.").default("30s"),
-    Setting::new("connect_timeout", Kind::Duration(ms(10), s(300)), "For TCP, TLS and the broker's answer together.").default("10s"),
-    Setting::new("reconnect_max", Kind::Duration(ms(10), HOUR), "Longest wait between two tries to connect; the first is short.").default("30s"),
+    Setting::new(
+        "session",
+        Kind::Choice(&["persistent", "clean"]),
+        "persistent: the broker keeps messages while the bridge is away. clean: it forgets them.",
+    )
+    .default("persistent"),
+    Setting::new(
+        "session_expiry",
+        Kind::Duration(s(1), s(u32::MAX as u64)),
+        "How long the broker keeps a persistent session without us (MQTT 5).",
+    )
+    .default("7d"),
+    Setting::new("window", Kind::Whole(1, 65_535), "Most messages in flight: the Receive Maximum of MQTT 5.")
+        .default("1024"),
+    Setting::new("window_bytes", Kind::Size(1, 64 * GIB), "Most bytes in flight; past it the socket is not read.")
+        .default("64MiB"),
+    Setting::new(
+        "keep_alive",
+        Kind::Duration(s(0), s(65_535)),
+        "Longest silence before a ping; 0s sends none. Otherwise at least 1s.",
+    )
+    .default("30s"),
+    Setting::new("connect_timeout", Kind::Duration(ms(10), s(300)), "For TCP, TLS and the broker's answer together.")
+        .default("10s"),
+    Setting::new(
+        "reconnect_max",
+        Kind::Duration(ms(10), HOUR),
+        "Longest wait between two tries to connect; the first is short.",
+    )
+    .default("30s"),
     Setting::new("packet_max", Kind::Size(KIB, 256 * MIB), "Largest MQTT packet that is taken.").default("256MiB"),
     Setting::new("tls", Kind::Table(&TLS), "Files for mqtts://; without them the system's roots are trusted."),
 ];
@@ -130,7 +188,12 @@ pub(super) static CLUSTER: [Setting; 9] = [
 
 /// `sasl` of a cluster.
 pub(super) static SASL: [Setting; 3] = [
-    Setting::new("mechanism", Kind::Choice(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]), "As the cluster asks for it.").required(),
+    Setting::new(
+        "mechanism",
+        Kind::Choice(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]),
+        "As the cluster asks for it.",
+    )
+    .required(),
     Setting::new("username", Kind::Text, "Who we are.").required(),
     Setting::new("password", Kind::Secret, "Goes with username.").required(),
 ];
@@ -166,7 +229,12 @@ pub(super) static LIMITS: [Setting; 6] = [
 
 /// `[plugin.NAME]`.
 pub(super) static PLUGIN: [Setting; 3] = [
-    Setting::new("trusted", Kind::Boolean, "true: calls are not watched for time, which is faster; for own plugins only.").default("false"),
+    Setting::new(
+        "trusted",
+        Kind::Boolean,
+        "true: calls are not watched for time, which is faster; for own plugins only.",
+    )
+    .default("false"),
     Setting::new("sha256", Kind::Text, "64 hexadecimal digits; another file of that name is refused."),
     Setting::new("limits", Kind::Table(&LIMITS), "Where they differ from [plugins] limits."),
 ];
@@ -179,17 +247,28 @@ pub(super) static ADMIN: [Setting; 2] = [
 
 /// `[shutdown]`.
 pub(super) static SHUTDOWN: [Setting; 1] =
-    [Setting::new("drain", Kind::Duration(s(0), HOUR), "Longest wait for what is in flight when the program ends.").default("10s")];
+    [Setting::new("drain", Kind::Duration(s(0), HOUR), "Longest wait for what is in flight when the program ends.")
+        .default("10s")];
 
 /// `[[rule]]`.
 pub(super) static RULE: [Setting; 8] = [
     Setting::new("name", Kind::Text, "Unique; in metrics, logs and dead letters.").required(),
     Setting::new("source", Kind::Text, "Which [mqtt.NAME]. May be left out when there is one."),
-    Setting::new("from", Kind::List(&Kind::Text), "MQTT filters; {name} is a + with a name, {name...} at the end a # with a name.").required(),
+    Setting::new(
+        "from",
+        Kind::List(&Kind::Text),
+        "MQTT filters; {name} is a + with a name, {name...} at the end a # with a name.",
+    )
+    .required(),
     Setting::new("qos", Kind::Whole(0, 2), "Asked for when subscribing.").default("1"),
     Setting::new("via", Kind::List(&Kind::Either(&Kind::Text, &Kind::Table(&VIA))), "Plugins, in order."),
     Setting::new("to", Kind::OneOrMany(&Kind::Table(&DESTINATION)), "Where the records go.").required(),
-    Setting::new("on_error", Kind::Choice(&["dead-letter", "hold", "drop"]), "What becomes of a message that a plugin fails on: set aside, keep trying and stop this source, or forget it.").default("dead-letter"),
+    Setting::new(
+        "on_error",
+        Kind::Choice(&["dead-letter", "hold", "drop"]),
+        "What becomes of a message that a plugin fails on: set aside, keep trying and stop this source, or forget it.",
+    )
+    .default("dead-letter"),
     Setting::new("enabled", Kind::Boolean, "false: checked, but not run.").default("true"),
 ];
 
@@ -203,7 +282,12 @@ pub(super) static VIA: [Setting; 3] = [
 /// An entry of `to`.
 pub(super) static DESTINATION: [Setting; 4] = [
     Setting::new("kafka", Kind::Text, "Which [kafka.NAME]. May be left out when there is one."),
-    Setting::new("topic", Kind::Template, "Template of the Kafka topic; / becomes a dot, what Kafka forbids an underscore.").required(),
+    Setting::new(
+        "topic",
+        Kind::Template,
+        "Template of the Kafka topic; / becomes a dot, what Kafka forbids an underscore.",
+    )
+    .required(),
     Setting::new("key", Kind::Template, "Template of the record's key. Default: the MQTT topic."),
     Setting::new("headers", Kind::Texts, "Templates of further headers, by header name."),
 ];

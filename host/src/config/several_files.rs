@@ -87,6 +87,14 @@ fn rules_count_within_their_file() {
 }
 
 #[test]
+fn a_rule_without_its_second_brackets_is_told_as_that() {
+    let main = format!("rules = \"d\"\n{MAIN}{RULE}");
+    let single = RULE.replace("[[rule]]", "[rule]").replace("\"r\"", "\"s\"").replace("[\"a\"]", "[]");
+    let expected = ["d/1.toml:1 wrong-type rule", "d/1.toml:3 empty-value rule[0].from"];
+    check(&[("tidegate.toml", &*main), ("d/1.toml", &*single)], &["tidegate.toml"], &expected);
+}
+
+#[test]
 fn all_problems_of_all_files_are_told_at_once() {
     let main = format!("rules = \"d\"\nx = 1\n{MAIN}window = 5\n[shutdown]\ndrain = 5\n");
     let broken = "[[rule]]\nname = \"a\nfrom = [\"#/a\"]\nto = { topic = \"t\", kafka = \"mian\" }\n";
@@ -107,7 +115,7 @@ fn all_problems_of_all_files_are_told_at_once() {
 fn a_name_lost_to_a_syntax_error_is_not_told_as_unknown() {
     let main = "[mqtt.plant\nurl = \"mqtt://h\"\n[mqtt.b]\nurl = \"mqtt://i\"\n[kafka.main]\nbrokers = [\"h:1\"]\n";
     let rule = RULE.replace("from", "source = \"plant\"\nfrom");
-    check(&[("a.toml", &format!("{main}{rule}"))], &["a.toml"], &["a.toml:1 syntax "]);
+    check(&[("a.toml", &format!("{main}{rule}"))], &["a.toml"], &["a.toml:1 syntax mqtt.plant"]);
 }
 
 #[test]
@@ -186,7 +194,8 @@ fn secrets_never_leave() {
 
 #[test]
 fn plugin_settings_become_json() {
-    let rule = RULE.replace("to =", "via = [{ plugin = \"p\", config = { n = 1, list = [1.5, true], t = { x = \"é\" } } }]\nto =");
+    let rule = RULE
+        .replace("to =", "via = [{ plugin = \"p\", config = { n = 1, list = [1.5, true], t = { x = \"é\" } } }]\nto =");
     let files = [("a.toml", &*format!("{MAIN}{rule}[plugins]\nfolder = \".\"\n")), ("p.wasm", "")];
     let config = Folder::new(&files).load(&["a.toml"]).unwrap().config.unwrap();
     let via = &config.rules[0].via[0];

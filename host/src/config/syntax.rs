@@ -1,4 +1,7 @@
-//! Reads one file's TOML. A file that is broken is read as far as it goes, so that its other problems are told, too.
+//! Reads one file's TOML. What is broken is told, blanked out, and the rest is read anew, so that the other problems of
+//! the file are told, too.
+
+use std::ops::Range;
 
 use toml::de::DeTable;
 
@@ -6,105 +9,158 @@ use super::raw::{self, Table};
 use super::review::{At, Broken, Review};
 use super::text::{SourceText, Span};
 
-/// Most syntax errors told of one file.
-const ERRORS_MAX: usize = 50;
+/// Most syntax errors told of one file; each costs one more parse.
+const ERRORS_MAX: usize = 20;
 
 /// The tree of `file`, and everything that is no TOML told.
 pub(super) fn parse(review: &Review<'_>, file: usize) -> Table {
     let source = review.text(file);
-    let (parsed, errors) = DeTable::parse_recoverable(&source.text);
-    let tree = raw::tree(review, file, parsed.get_ref());
-    let mut errors: Vec<SyntaxError> = errors.iter().map(|error| SyntaxError::new(&source, error)).collect();
-    errors.sort_by_key(|error| error.start);
-    if errors.iter().any(|error| error.is_unclosed)
-        && let Some(opening) = first_unclosed(&source.text)
-    {
-        errors.retain(|error| error.start < opening);
-        errors.push(SyntaxError::never_closed(&source, opening));
+    let mut text = source.text.clone();
+    for _ in 0..ERRORS_MAX {
+        let (parsed, errors) = DeTable::parse_recoverable(&text);
+        let mut errors: Vec<SyntaxError> = errors.iter().map(|error| SyntaxError::new(&text, error)).collect();
+        errors.sort_by_key(|error| error.start);
+        let Some(error) = first_to_blank(&text, &errors) else {
+            errors.iter().for_each(|duplicate| duplicate.report(review, file, &source, 0..0));
+            return raw::tree(review, file, parsed.get_ref());
+        };
+        let spoilt = error.spoilt(&text);
+        error.report(review, file, &source, spoilt.clone());
+        if text[spoilt.clone()].trim().is_empty() {
+            break;
+        }
+        text = blanked(&text, &spoilt);
     }
-    errors.dedup_by_key(|error| source.line_range(error.start).start);
-    for error in errors.iter().take(ERRORS_MAX) {
-        error.report(review, file, &source, &tree);
-    }
-    tree
+    give_up(review, file, &source);
+    Table::default()
 }
 
+/// Too much is broken: nothing else is told of this file, and any name may be defined in it.
+fn give_up(review: &Review<'_>, file: usize, source: &SourceText) {
+    let whole = Span { file, start: 0, end: source.text.len() };
+    review.mark_broken(Broken { silent: whole, hides: whole });
+}
+
+/// The same text with blanks in `spoilt`, so that all other places stay as they are.
+fn blanked(text: &str, spoilt: &Range<usize>) -> String {
+    let blank = |character: char| match character {
+        '\n' => "\n".to_owned(),
+        _ => " ".repeat(character.len_utf8()),
+    };
+    let blanks: String = text[spoilt.clone()].chars().map(blank).collect();
+    [&text[..spoilt.start], &blanks, &text[spoilt.end..]].concat()
+}
+
+/// The first error that hinders reading on. Where something is never closed, the parser stumbles somewhere behind it,
+/// so its beginning is told. A key that is there twice hinders nothing.
+fn first_to_blank(text: &str, errors: &[SyntaxError]) -> Option<SyntaxError> {
+    let first = errors.iter().find(|error| error.code == "syntax")?;
+    let opening = first_unclosed(text).filter(|opening| *opening <= first.start);
+    match opening {
+        Some(opening) if errors.iter().any(|error| error.is_unclosed) => Some(SyntaxError::never_closed(text, opening)),
+        Some(_) | None => Some(first.clone()),
+    }
+}
+
+#[derive(Clone)]
 struct SyntaxError {
     start: usize,
     end: usize,
     code: &'static str,
     message: String,
-    help: Option<String>,
+    help: Option<&'static str>,
     is_unclosed: bool,
-    is_header: bool,
 }
 
 impl SyntaxError {
-    fn new(source: &SourceText, error: &toml::de::Error) -> Self {
+    fn new(text: &str, error: &toml::de::Error) -> Self {
         let said = error.message();
         let span = error.span().unwrap_or(0..0);
-        let end_of_text = source.text.trim_end().len();
+        let end_of_text = text.trim_end().len();
         let start = span.start.min(end_of_text);
-        let part = source.text.get(span.clone()).unwrap_or_default();
-        let (code, message, help) = in_our_words(said, part);
-        Self {
-            start,
-            end: span.end.clamp(start, end_of_text.max(start)),
-            code,
-            message,
-            help: help.map(Into::into),
-            is_unclosed: ["unclosed array", "unclosed inline", "multi-line"].iter().any(|sign| said.contains(sign)),
-            is_header: said.contains("unclosed table") || said.contains("missing table"),
-        }
+        let (code, message, help) = in_our_words(said, text.get(span.clone()).unwrap_or_default());
+        let is_unclosed = ["unclosed array", "unclosed inline", "multi-line"].iter().any(|sign| said.contains(sign));
+        Self { start, end: span.end.clamp(start, end_of_text.max(start)), code, message, help, is_unclosed }
     }
 
-    fn never_closed(source: &SourceText, start: usize) -> Self {
-        let opening = &source.text[start..];
+    fn never_closed(text: &str, start: usize) -> Self {
+        let opening = &text[start..];
         let mark = ["\"\"\"", "'''", "[", "{"].into_iter().find(|mark| opening.starts_with(mark)).unwrap_or("[");
-        Self {
-            start,
-            end: start + mark.len(),
-            code: "syntax",
-            message: format!("this `{mark}` is never closed"),
-            help: Some("what follows in this file was not understood".into()),
-            is_unclosed: true,
-            is_header: false,
-        }
+        let message = format!("this `{mark}` is never closed");
+        Self { start, end: start + mark.len(), code: "syntax", message, help: None, is_unclosed: true }
     }
 
-    fn report(&self, review: &Review<'_>, file: usize, source: &SourceText, tree: &Table) {
-        let at = At {
-            span: Span { file, start: self.start, end: self.end },
-            key: raw::key_before(tree, self.start),
-        };
-        review.error_with(&at, self.code, self.message.clone(), self.help.clone());
-        if self.code == "syntax" {
-            review.mark_broken(self.broken(file, source));
-        }
-    }
-
-    /// A value that is never closed spoils the rest of the file, a header its table, anything else the line and
-    /// perhaps the next.
-    fn broken(&self, file: usize, source: &SourceText) -> Broken {
+    fn report(&self, review: &Review<'_>, file: usize, source: &SourceText, spoilt: Range<usize>) {
+        let span = Span { file, start: self.start, end: self.end };
+        let at = At { span, key: key_at(&source.text, source.line_range(self.start)) };
+        review.error_with(&at, self.code, self.message.clone(), self.help.map(str::to_owned));
         let line = source.line_range(self.start);
-        let length = source.text.len();
-        let end = match (self.is_unclosed, self.is_header) {
-            (true, _) => length,
-            (false, true) => source.text[line.end..].find("\n[").map_or(length, |next| line.end + next),
-            (false, false) => source.line_range((line.end + 2).min(length)).end.max(line.end),
+        let silent = Span { file, start: line.start, end: line.end.max(spoilt.end) };
+        review.mark_broken(Broken { silent, hides: Span { file, start: spoilt.start, end: spoilt.end } });
+    }
+
+    /// The lines that cannot be read: those of a value that is never closed, those below a broken header, else one.
+    fn spoilt(&self, text: &str) -> Range<usize> {
+        let start = text[..self.start].rfind('\n').map_or(0, |at| at + 1);
+        let is_header = !self.is_unclosed && begins_header(&text[start..]);
+        let goes_on = |line: &str| match (self.is_unclosed, is_header) {
+            (true, _) => !begins_header(line) && !begins_key(line),
+            (false, true) => !begins_header(line),
+            (false, false) => false,
         };
-        let silent_end = if self.is_unclosed { length } else { line.end };
-        Broken {
-            silent: Span { file, start: line.start, end: silent_end },
-            hides: Span { file, start: line.start, end },
+        let lines = text[start..].split_inclusive('\n').enumerate();
+        let spoilt = lines.take_while(|(number, line)| *number == 0 || goes_on(line));
+        start..start + spoilt.map(|(_, line)| line.len()).sum::<usize>()
+    }
+}
+
+fn begins_header(line: &str) -> bool {
+    line.trim_start().starts_with('[')
+}
+
+fn begins_key(line: &str) -> bool {
+    !leading_key(line).is_empty() && line.trim_start()[leading_key(line).len()..].trim_start().starts_with('=')
+}
+
+/// The bare or dotted key that a line begins with.
+fn leading_key(line: &str) -> &str {
+    let line = line.trim_start();
+    let length =
+        line.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))).unwrap_or(line.len());
+    &line[..length]
+}
+
+/// The dotted key of a line, from its own beginning and the headers above it: the tree of a broken file lacks it.
+fn key_at(text: &str, line: Range<usize>) -> String {
+    let (mut table, mut lists) = (String::new(), std::collections::HashMap::<&str, usize>::new());
+    let own = &text[line.clone()];
+    for above in text[..line.end].lines().filter(|line| begins_header(line)) {
+        let header = above.trim_start();
+        let name = header.trim_start_matches('[').split([']', '#']).next().unwrap_or_default().trim();
+        let first = name.split('.').next().unwrap_or_default();
+        if header.starts_with("[[") && first == name {
+            lists.entry(first).and_modify(|count| *count += 1).or_insert(0);
         }
+        table = match lists.get(first) {
+            Some(place) => format!("{first}[{place}]{}", &name[first.len()..]),
+            None => name.to_owned(),
+        };
+    }
+    match leading_key(own) {
+        "" => table,
+        key if table.is_empty() => key.to_owned(),
+        key => format!("{table}.{key}"),
     }
 }
 
 /// The parser's words for the usual slips, said so that one knows what to do. Never shows the value: it may be secret.
 fn in_our_words(said: &str, part: &str) -> (&'static str, String, Option<&'static str>) {
     if said.starts_with("duplicate key") {
-        return ("duplicate-key", format!("`{}` is there twice", part.trim()), Some("a key or table may be written once"));
+        let help = match part.trim() {
+            "rule" => "rules are written with double brackets: `[[rule]]`",
+            _ => "a key or table may be written once",
+        };
+        return ("duplicate-key", format!("`{}` is there twice", part.trim()), Some(help));
     }
     let (message, help) = if said.starts_with("string values must be quoted") || said.starts_with("invalid boolean") {
         ("a value is missing here, or it is a text without quotes", Some("write texts, durations and sizes as `\"…\"`"))

@@ -15,7 +15,7 @@ const SIZE_UNITS: [(&str, u64); 7] = [
 
 /// Why a text is no duration or size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum UnitError {
+pub enum UnitError {
     #[error("it has no unit")]
     NoUnit,
     #[error("it does not begin with a whole number")]
@@ -27,7 +27,7 @@ pub(super) enum UnitError {
 }
 
 /// `30s`, `7d`: a whole number with `ms`, `s`, `m`, `h` or `d`.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, UnitError> {
+pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     parse(text, &DURATION_UNITS).map(Duration::from_millis)
 }
 

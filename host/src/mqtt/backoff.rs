@@ -16,26 +16,26 @@ const YIELD_MIN: Duration = Duration::from_secs(10);
 
 /// The tries since a connection last stood.
 #[derive(Default)]
-pub struct Backoff {
+pub(super) struct Backoff {
     tries: u32,
 }
 
 impl Backoff {
     /// A connection has ended that stood for this long.
-    pub fn stood(&mut self, long: Duration) {
+    pub(super) fn stood(&mut self, long: Duration) {
         if long >= STOOD {
             self.tries = 0;
         }
     }
 
     /// Something changed that may help: the next try counts as the first.
-    pub fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.tries = 0;
     }
 
     /// The wait before the next try. `chance` is even over all of `u64`; `longest` bounds the wait, except that a
     /// session taken over is yielded for some seconds whatever `longest` says. `others`: there are more brokers to try.
-    pub fn next(&mut self, handling: Handling, longest: Duration, others: bool, chance: u64) -> Duration {
+    pub(super) fn next(&mut self, handling: Handling, longest: Duration, others: bool, chance: u64) -> Duration {
         let tries = self.tries;
         self.tries = tries.saturating_add(1);
         let drawn = |bound: Duration| bound.mul_f64(chance as f64 / u64::MAX as f64);

@@ -18,7 +18,7 @@ use crate::config::{BrokerUrl, Protocol, Session, SourceConfig};
 use crate::seam::Subscription;
 
 /// A connection that the broker has accepted. The decoder may hold packets that came right behind the CONNACK.
-pub struct Linked {
+pub(super) struct Linked {
     pub stream: Stream,
     pub decoder: Decoder,
     pub grant: Grant,
@@ -26,7 +26,7 @@ pub struct Linked {
 
 /// What the broker granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
+pub(super) struct Grant {
     pub connack: Connack,
     /// The broker's, where it has its own opinion.
     pub keep_alive: Duration,
@@ -36,7 +36,7 @@ pub struct Grant {
 impl Grant {
     /// How this broker wants to be asked for subscriptions.
     #[must_use]
-    pub fn manner(&self) -> Manner {
+    pub(super) fn manner(&self) -> Manner {
         match self.protocol {
             Protocol::V5 => Manner { with_ids: self.connack.subscription_ids, ask_again: true },
             Protocol::V311 => Manner { with_ids: false, ask_again: false },
@@ -45,7 +45,7 @@ impl Grant {
 
     /// What the broker does not give although the promise rests on it.
     #[must_use]
-    pub fn hollow(&self, config: &SourceConfig, wanted: &[Subscription]) -> Vec<String> {
+    pub(super) fn hollow(&self, config: &SourceConfig, wanted: &[Subscription]) -> Vec<String> {
         let connack = &self.connack;
         let mut told = Vec::new();
         let asked_s = expiry_s(config);
@@ -69,7 +69,7 @@ impl Grant {
 ///
 /// # Errors
 /// Why there is no connection.
-pub async fn connect(config: &SourceConfig, url: &BrokerUrl, client_id: &str) -> Result<Linked, Loss> {
+pub(super) async fn connect(config: &SourceConfig, url: &BrokerUrl, client_id: &str) -> Result<Linked, Loss> {
     let deadline = Instant::now() + config.connect_timeout;
     let linked = tokio::time::timeout_at(deadline, introduce(config, url, client_id, deadline)).await;
     linked.unwrap_or_else(|_| Err(Loss::TooSlow { seconds: config.connect_timeout.as_secs() }))
@@ -159,6 +159,9 @@ fn expiry_s(config: &SourceConfig) -> u32 {
     }
 }
 
+/// Settings that come as close to the protocol's own limit as a size can say mean that limit.
 fn packet_bytes_max(config: &SourceConfig) -> usize {
-    usize::try_from(config.packet_bytes_max).unwrap_or(usize::MAX).min(PROTOCOL_BYTES_MAX)
+    const HEADER_BYTES_MAX: usize = 5;
+    let configured = usize::try_from(config.packet_bytes_max).unwrap_or(usize::MAX);
+    if configured >= PROTOCOL_BYTES_MAX - HEADER_BYTES_MAX { PROTOCOL_BYTES_MAX } else { configured }
 }

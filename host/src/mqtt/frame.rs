@@ -27,22 +27,26 @@ pub struct Header {
 
 impl Header {
     /// Packet type, 0 to 15.
+    #[inline]
     #[must_use]
     pub fn kind(self) -> u8 {
         self.first >> 4
     }
 
+    #[inline]
     #[must_use]
     pub fn flags(self) -> u8 {
         self.first & 0x0F
     }
 
+    #[inline]
     #[must_use]
     pub fn frame_bytes(self) -> usize {
         self.header_bytes + self.remaining
     }
 
     /// `None`: more bytes are needed to tell.
+    #[inline]
     fn read(bytes: &[u8], packet_bytes_max: usize) -> Result<Option<Self>, Violation> {
         let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
         let Some((remaining, length_bytes)) = variable_integer(rest)? else { return Ok(None) };
@@ -55,6 +59,7 @@ impl Header {
 }
 
 /// A variable byte integer and how many bytes it took (MQTT 5, section 1.5.5). `None`: it is cut off.
+#[inline]
 pub fn variable_integer(bytes: &[u8]) -> Result<Option<(usize, usize)>, Violation> {
     let mut value = 0;
     for (place, byte) in bytes.iter().take(4).enumerate() {

@@ -8,7 +8,7 @@ use crate::message::Qos;
 
 /// What to do with a PUBLISH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// Deliver it.
     Take,
     /// Already in flight on this connection: the broker will have its acknowledgement when it is due.
@@ -19,7 +19,7 @@ pub enum Verdict {
 
 /// The open packet ids of one session.
 #[derive(Default)]
-pub struct Inbound {
+pub(super) struct Inbound {
     /// Delivered on this connection and not acknowledged.
     in_flight: IdSet,
     /// PUBREC sent, PUBREL not seen. Part of the session: survives the connection (MQTT 5, section 4.1).
@@ -28,7 +28,7 @@ pub struct Inbound {
 
 impl Inbound {
     /// A new connection stands. Without the old session, the ids of old mean nothing.
-    pub fn linked(&mut self, resumed: bool) {
+    pub(super) fn linked(&mut self, resumed: bool) {
         self.in_flight.clear();
         if !resumed {
             self.recorded.clear();
@@ -41,7 +41,7 @@ impl Inbound {
     /// # Errors
     /// Where the broker gives an id to a new message that another one in flight still has.
     #[inline]
-    pub fn judge(&mut self, qos: Qos, packet_id: Option<PacketId>, dup: bool) -> Result<Verdict, Violation> {
+    pub(super) fn judge(&mut self, qos: Qos, packet_id: Option<PacketId>, dup: bool) -> Result<Verdict, Violation> {
         let Some(id) = packet_id else { return Ok(Verdict::Take) };
         if self.in_flight.has(id) {
             return match dup {
@@ -61,7 +61,7 @@ impl Inbound {
 
     /// An acknowledgement leaves.
     #[inline]
-    pub fn acknowledged(&mut self, ack: Ack) {
+    pub(super) fn acknowledged(&mut self, ack: Ack) {
         match ack {
             Ack::Puback(id) => self.in_flight.remove(id),
             Ack::Pubrec(id) => {
@@ -72,7 +72,7 @@ impl Inbound {
     }
 
     /// A PUBREL came. `false`: the id is not known, as after a restart of ours; it is answered all the same.
-    pub fn released(&mut self, id: PacketId) -> bool {
+    pub(super) fn released(&mut self, id: PacketId) -> bool {
         let known = self.recorded.has(id);
         self.recorded.remove(id);
         known

@@ -12,7 +12,7 @@ const WRITE_STALL_MAX: Duration = Duration::from_secs(20);
 
 /// What is to be done now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
+pub(super) enum Due {
     Nothing,
     Ping,
     /// The broker does not answer.
@@ -22,7 +22,7 @@ pub enum Due {
 }
 
 /// The clock of one connection.
-pub struct KeepAlive {
+pub(super) struct KeepAlive {
     /// `None`: keep-alive is off.
     interval: Option<Duration>,
     sent: Instant,
@@ -37,32 +37,32 @@ pub struct KeepAlive {
 impl KeepAlive {
     /// `interval` is what the broker expects of us; zero turns pings off (MQTT 5, section 3.1.2.10).
     #[must_use]
-    pub fn new(interval: Duration, now: Instant) -> Self {
+    pub(super) fn new(interval: Duration, now: Instant) -> Self {
         let interval = Some(interval).filter(|interval| !interval.is_zero());
         Self { interval, sent: now, received: now, pinged: now, waiting: None, stalled: None }
     }
 
     /// How often `due` wants to be asked.
     #[must_use]
-    pub fn tick(&self) -> Duration {
+    pub(super) fn tick(&self) -> Duration {
         let (shortest, longest) = (Duration::from_millis(50), Duration::from_secs(1));
         self.interval.map_or(longest, |interval| (interval / 4).clamp(shortest, longest))
     }
 
     /// Bytes came from the broker.
-    pub fn received(&mut self, now: Instant) {
+    pub(super) fn received(&mut self, now: Instant) {
         self.received = now;
         self.waiting = None;
     }
 
     /// The socket took bytes; `rest` says whether more wait.
-    pub fn sent(&mut self, now: Instant, rest: bool) {
+    pub(super) fn sent(&mut self, now: Instant, rest: bool) {
         self.sent = now;
         self.stalled = rest.then_some(now);
     }
 
     /// Asked once a tick. `listening`: the socket is being read; `pending`: output waits.
-    pub fn due(&mut self, now: Instant, listening: bool, pending: bool) -> Due {
+    pub(super) fn due(&mut self, now: Instant, listening: bool, pending: bool) -> Due {
         match (pending, self.stalled) {
             (false, _) => self.stalled = None,
             (true, None) => self.stalled = Some(now),

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Interval, MissedTickBehavior};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::connect::{Grant, Linked};
 use super::convert::{Decoder, Incoming};
@@ -35,18 +35,18 @@ const ROUND_BYTES: usize = 256 * 1024;
 const REFUSED_RETRY: Duration = Duration::from_secs(30);
 /// Longest wait for a SUBACK or UNSUBACK.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
-/// Longest wait for our last bytes to leave.
-const FAREWELL_MAX: Duration = Duration::from_secs(1);
+/// How long a broker has at least to take our last bytes and close.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What of a session outlives a connection.
 #[derive(Default)]
-pub struct Memory {
+pub(super) struct Memory {
     pub inbound: Inbound,
     pub subscriptions: Subscriptions,
 }
 
 /// One connection that stands.
-pub struct Link<'a, I> {
+pub(super) struct Link<'a, I> {
     wires: &'a mut Wires,
     intake: &'a mut I,
     memory: &'a mut Memory,
@@ -76,7 +76,7 @@ enum Woke {
 
 impl<'a, I: Intake> Link<'a, I> {
     /// Takes up a connection: the intake and the session's memory have been told of it.
-    pub fn new(linked: Linked, wires: &'a mut Wires, intake: &'a mut I, memory: &'a mut Memory) -> Self {
+    pub(super) fn new(linked: Linked, wires: &'a mut Wires, intake: &'a mut I, memory: &'a mut Memory) -> Self {
         let Linked { stream, decoder, grant } = linked;
         let Grant { keep_alive, protocol, .. } = grant;
         let now = Instant::now();
@@ -102,7 +102,7 @@ impl<'a, I: Intake> Link<'a, I> {
     }
 
     /// Works until the connection is lost, or a stop other than `Run` is asked for.
-    pub async fn serve(&mut self) -> Result<(), Loss> {
+    pub(super) async fn serve(&mut self) -> Result<(), Loss> {
         self.ask();
         while *self.wires.stop.borrow() == Stop::Run {
             let listening = self.intake.has_room() && !self.outbox.is_full();
@@ -121,7 +121,7 @@ impl<'a, I: Intake> Link<'a, I> {
 
     /// Does what the stop asks for: at `Drain`, reads no more, but lets acknowledgements leave until nothing is in
     /// flight or the time is over, then parts from the broker in peace. Returns how many messages stay unacknowledged.
-    pub async fn drain(&mut self) -> usize {
+    pub(super) async fn drain(&mut self) -> usize {
         let stop = *self.wires.stop.borrow();
         if let Stop::Drain { until } = stop
             && let Ok(Err(loss)) = tokio::time::timeout_at(until, self.write_until_settled()).await
@@ -129,22 +129,32 @@ impl<'a, I: Intake> Link<'a, I> {
             warn!(source = %self.wires.meters.name, error = %loss.chain(), "connection lost while draining");
         }
         let left = self.intake.in_flight();
-        if *self.wires.stop.borrow() != Stop::Now {
-            self.part(ReasonCode::NORMAL).await;
+        let stop = *self.wires.stop.borrow();
+        if let Stop::Drain { until } = stop {
+            let spare = until.saturating_duration_since(tokio::time::Instant::now());
+            self.part(ReasonCode::NORMAL, spare.max(FAREWELL)).await;
         }
         left
     }
 
-    /// Sends what waits and a DISCONNECT, and closes; gives up after a moment.
-    pub async fn part(&mut self, code: ReasonCode) {
+    /// Parts from the broker because of `loss`, where the connection can still carry a word.
+    pub(super) async fn part_over(&mut self, loss: &Loss) {
+        if let Some(code) = loss.farewell() {
+            self.part(code, FAREWELL).await;
+        }
+    }
+
+    /// Sends what waits and a DISCONNECT, and waits for the broker to close: then it has seen our last
+    /// acknowledgements.
+    async fn part(&mut self, code: ReasonCode, patience: Duration) {
         self.outbox.disconnect(code);
         let (stream, bytes) = (&mut self.stream, &mut self.outbox.bytes);
         let farewell = async {
             poll_fn(|cx| stream.poll_write(cx, bytes)).await?;
             stream.finish().await
         };
-        if !matches!(tokio::time::timeout(FAREWELL_MAX, farewell).await, Ok(Ok(()))) {
-            debug!(source = %self.wires.meters.name, "the broker did not wait for our farewell");
+        if !matches!(tokio::time::timeout(patience, farewell).await, Ok(Ok(()))) {
+            warn!(source = %self.wires.meters.name, "the broker did not close in time; it may send the last messages again");
         }
     }
 
@@ -306,6 +316,7 @@ impl<'a, I: Intake> Link<'a, I> {
         self.wires.status.update(|standing| {
             standing.subscribed = subscriptions.is_settled();
             standing.refused = subscriptions.refused();
+            standing.lowered = subscriptions.lowered();
         });
     }
 

@@ -8,7 +8,7 @@ use super::reason::{self, Handling, ReasonCode, Violation};
 
 /// The end of a connection, or of a try to make one.
 #[derive(Debug, thiserror::Error)]
-pub enum Loss {
+pub(super) enum Loss {
     #[error("look up the address of {host}")]
     Resolve { host: String, source: io::Error },
     #[error("connect to {address}")]
@@ -46,7 +46,7 @@ pub enum Loss {
 impl Loss {
     /// What to do about it.
     #[must_use]
-    pub fn handling(&self) -> Handling {
+    pub(super) fn handling(&self) -> Handling {
         match self {
             Self::Refused { code, .. } => reason::after_connack(*code),
             Self::Ended { code, .. } => reason::after_disconnect(*code),
@@ -68,7 +68,7 @@ impl Loss {
 
     /// What our DISCONNECT says; `None` where the connection cannot carry one.
     #[must_use]
-    pub fn farewell(&self) -> Option<ReasonCode> {
+    pub(super) fn farewell(&self) -> Option<ReasonCode> {
         match self {
             Self::Violated(violation) => Some(violation.code),
             Self::Stuck => Some(ReasonCode::NORMAL),
@@ -90,7 +90,7 @@ impl Loss {
 
     /// The error with its causes, in one line.
     #[must_use]
-    pub fn chain(&self) -> String {
+    pub(super) fn chain(&self) -> String {
         let mut text = self.to_string();
         let mut cause = self.source();
         while let Some(error) = cause {

@@ -19,6 +19,7 @@ mod loss;
 mod outbox;
 mod pace;
 pub mod publish;
+pub mod publisher;
 pub mod reason;
 mod source;
 mod status;
@@ -28,4 +29,4 @@ mod transport;
 
 pub use source::{Drained, Stop, Wires, run};
 pub use status::{Standing, Status};
-pub use subscribe::Refused;
+pub use subscribe::{Lowered, Refused};

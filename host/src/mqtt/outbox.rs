@@ -16,7 +16,7 @@ use crate::topic::TopicFilter;
 const FULL_BYTES: usize = 512 * 1024;
 
 /// Encoded packets in the order in which they leave.
-pub struct Outbox {
+pub(super) struct Outbox {
     protocol: Protocol,
     /// The socket takes from the front.
     pub bytes: BytesMut,
@@ -26,23 +26,23 @@ pub struct Outbox {
 
 impl Outbox {
     #[must_use]
-    pub fn new(protocol: Protocol) -> Self {
+    pub(super) fn new(protocol: Protocol) -> Self {
         Self { protocol, bytes: BytesMut::new(), unflushed: false }
     }
 
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty() && !self.unflushed
     }
 
     #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.bytes.len() >= FULL_BYTES
     }
 
     /// PUBACK or PUBREC, successful (MQTT 5, sections 3.4 and 3.5: four bytes, as in 3.1.1).
     #[inline]
-    pub fn ack(&mut self, ack: Ack) {
+    pub(super) fn ack(&mut self, ack: Ack) {
         match ack {
             Ack::Puback(id) => self.short(0x40, id),
             Ack::Pubrec(id) => self.short(0x50, id),
@@ -50,7 +50,7 @@ impl Outbox {
     }
 
     /// PUBCOMP. An id that we do not know is answered too, or the broker would ask for ever.
-    pub fn pubcomp(&mut self, id: PacketId, known: bool) {
+    pub(super) fn pubcomp(&mut self, id: PacketId, known: bool) {
         match self.protocol {
             Protocol::V5 if !known => {
                 self.bytes.put_slice(&[0x70, 3]);
@@ -61,12 +61,12 @@ impl Outbox {
         }
     }
 
-    pub fn ping(&mut self) {
+    pub(super) fn ping(&mut self) {
         self.bytes.put_slice(&[0xC0, 0]);
     }
 
     /// DISCONNECT. MQTT 3.1.1 knows only the normal one; others just close.
-    pub fn disconnect(&mut self, code: ReasonCode) {
+    pub(super) fn disconnect(&mut self, code: ReasonCode) {
         match self.protocol {
             Protocol::V5 => write_v5_disconnect(&mut self.bytes, code),
             Protocol::V311 if code == ReasonCode::NORMAL => self.bytes.put_slice(&[0xE0, 0]),
@@ -74,7 +74,7 @@ impl Outbox {
         }
     }
 
-    pub fn request(&mut self, request: Request) {
+    pub(super) fn request(&mut self, request: Request) {
         match (request, self.protocol) {
             (Request::Subscribe { packet_id, filters, .. }, Protocol::V311) => self.v4_subscribe(packet_id, filters),
             (Request::Subscribe { packet_id, id, filters }, Protocol::V5) => self.v5_subscribe(packet_id, id, filters),

@@ -18,7 +18,7 @@ const FULL_ROUND_NAPPING: u64 = 512;
 const SPAN: Duration = Duration::from_millis(20);
 
 /// Watches the rate of one connection.
-pub struct Pace {
+pub(super) struct Pace {
     since: Instant,
     rounds: u64,
     messages: u64,
@@ -27,12 +27,12 @@ pub struct Pace {
 
 impl Pace {
     #[must_use]
-    pub fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self { since: now, rounds: 0, messages: 0, naps: false }
     }
 
     /// A round brought `messages`.
-    pub fn note(&mut self, now: Instant, messages: u64) {
+    pub(super) fn note(&mut self, now: Instant, messages: u64) {
         self.rounds += 1;
         self.messages += messages;
         let span = now - self.since;
@@ -47,7 +47,7 @@ impl Pace {
 
     /// How long to wait before the next round.
     #[must_use]
-    pub fn nap(&self) -> Option<Duration> {
+    pub(super) fn nap(&self) -> Option<Duration> {
         self.naps.then_some(NAP)
     }
 }

@@ -42,6 +42,7 @@ impl Aliases {
     }
 
     /// The topic of a PUBLISH that says `topic` and `alias`.
+    #[inline]
     fn resolve(&mut self, topic: Bytes, alias: Option<u16>) -> Result<TopicName, Violation> {
         let Some(alias) = alias else { return parse_topic(topic) };
         let place = usize::from(alias).checked_sub(1).and_then(|place| self.topics.get_mut(place));
@@ -95,6 +96,7 @@ struct Extras {
     subscriptions: SubscriptionIds,
 }
 
+#[inline]
 fn take_extras(rest: &mut Bytes) -> Result<Extras, Violation> {
     let length = take_variable_integer(rest)?;
     if length == 0 {
@@ -163,6 +165,7 @@ fn add_subscription(ids: &mut SubscriptionIds, id: usize) -> Result<(), Violatio
     Ok(())
 }
 
+#[inline]
 fn parse_topic(topic: Bytes) -> Result<TopicName, Violation> {
     TopicName::parse(topic).map_err(|error| match error {
         TopicError::Empty => Violation::protocol("a PUBLISH without a topic"),
@@ -181,6 +184,7 @@ fn parse_topic(topic: Bytes) -> Result<TopicName, Violation> {
 
 const CUT_OFF: Violation = Violation { code: ReasonCode::MALFORMED_PACKET, what: "a PUBLISH that ends too early" };
 
+#[inline]
 fn take_packet_id(rest: &mut Bytes) -> Result<PacketId, Violation> {
     match take_u16(rest)? {
         0 => Err(Violation::protocol("packet identifier 0")),
@@ -188,6 +192,7 @@ fn take_packet_id(rest: &mut Bytes) -> Result<PacketId, Violation> {
     }
 }
 
+#[inline]
 fn take_u16(rest: &mut Bytes) -> Result<u16, Violation> {
     rest.try_get_u16().map_err(|_| CUT_OFF)
 }
@@ -205,12 +210,14 @@ fn take_flag(rest: &mut Bytes) -> Result<bool, Violation> {
     }
 }
 
+#[inline]
 fn take_variable_integer(rest: &mut Bytes) -> Result<usize, Violation> {
     let (value, length) = variable_integer(rest)?.ok_or(CUT_OFF)?;
     rest.advance(length);
     Ok(value)
 }
 
+#[inline]
 fn take_binary(rest: &mut Bytes) -> Result<Bytes, Violation> {
     let length = usize::from(take_u16(rest)?);
     match length <= rest.len() {

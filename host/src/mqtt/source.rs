@@ -126,7 +126,7 @@ impl<I: Intake> Source<I> {
         };
         match linked {
             Ok(linked) => {
-                self.on_linked(&config, id.clone(), &linked.grant);
+                self.on_linked(&config, &id, &linked.grant);
                 Tried::Linked(Box::new(linked))
             }
             Err(loss) => Tried::Failed(loss),
@@ -142,8 +142,8 @@ impl<I: Intake> Source<I> {
         SessionId { url, client_id }
     }
 
-    fn on_linked(&mut self, config: &SourceConfig, id: SessionId, grant: &Grant) {
-        let resumed = self.take_up_session(config, id.clone(), grant);
+    fn on_linked(&mut self, config: &SourceConfig, id: &SessionId, grant: &Grant) {
+        let resumed = self.take_up_session(config, id, grant);
         let wanted = self.wires.subscriptions.borrow_and_update().clone();
         self.memory.inbound.linked(resumed);
         self.memory.subscriptions.want(&wanted);
@@ -166,15 +166,15 @@ impl<I: Intake> Source<I> {
     }
 
     /// Whether the broker has kept the session that we remember.
-    fn take_up_session(&mut self, config: &SourceConfig, id: SessionId, grant: &Grant) -> bool {
+    fn take_up_session(&mut self, config: &SourceConfig, id: &SessionId, grant: &Grant) -> bool {
         let present = grant.connack.session_present;
-        let known = self.session.as_ref().map(|session| *session == id);
+        let known = self.session.as_ref().map(|session| session == id);
         if known == Some(true) && !present && config.session == Session::Persistent {
             self.wires.meters.sessions_lost.add(1);
             error!(source = %config.name, broker = %id.url, "the broker has forgotten our session; messages that it held for us may be lost");
         }
-        let client_id = grant.connack.assigned_client_id.clone().unwrap_or(id.client_id);
-        self.session = Some(SessionId { url: id.url, client_id });
+        let client_id = grant.connack.assigned_client_id.as_ref().unwrap_or(&id.client_id).clone();
+        self.session = Some(SessionId { url: id.url.clone(), client_id });
         present && known.unwrap_or(true)
     }
 
@@ -184,9 +184,7 @@ impl<I: Intake> Source<I> {
         let served = match link.serve().await {
             Ok(()) => Served::Stopped(Drained { left: link.drain().await }),
             Err(loss) => {
-                if let Some(code) = loss.farewell() {
-                    link.part(code).await;
-                }
+                link.part_over(&loss).await;
                 Served::Lost { loss, stood: since.elapsed() }
             }
         };

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::subscribe::Refused;
+use super::subscribe::{Lowered, Refused};
 
 /// How a source stands at this moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Standing {
     pub subscribed: bool,
     /// Filters that the broker refuses, with its reason; asked again after a while.
     pub refused: Vec<Refused>,
+    /// Filters that the broker serves with a lower QoS than their rules ask for.
+    pub lowered: Vec<Lowered>,
     /// Most QoS 1 and 2 messages that we let the broker have in flight to us. MQTT 3.1.1 cannot tell it to the broker.
     pub window: u16,
     /// What the broker does not give although the delivery promise rests on it, one sentence each.

@@ -17,7 +17,7 @@ const FILTERS_MAX: usize = 8;
 
 /// A packet to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
+pub(super) enum Request {
     Subscribe { packet_id: u16, id: Option<SubscriptionId>, filters: Vec<(TopicFilter, Qos)> },
     Unsubscribe { packet_id: u16, filters: Vec<TopicFilter> },
 }
@@ -30,9 +30,16 @@ pub struct Refused {
     pub text: &'static str,
 }
 
+/// A filter that the broker serves with a lower QoS than asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lowered {
+    pub filter: String,
+    pub granted: Qos,
+}
+
 /// How a broker wants to be asked, which depends on protocol and CONNACK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Manner {
+pub(super) struct Manner {
     /// Each SUBSCRIBE carries its subscription's identifier.
     pub with_ids: bool,
     /// Asking again for what the broker's kept session should hold is harmless: it sends retained messages only for
@@ -54,7 +61,7 @@ enum Asked {
 }
 
 /// The subscriptions of one source.
-pub struct Subscriptions {
+pub(super) struct Subscriptions {
     manner: Manner,
     wanted: HashMap<TopicFilter, Subscription>,
     /// Acknowledged by the broker in its present session.
@@ -88,7 +95,7 @@ impl Default for Subscriptions {
 
 impl Subscriptions {
     /// The rules want these, all of them and no others.
-    pub fn want(&mut self, wanted: &[Subscription]) {
+    pub(super) fn want(&mut self, wanted: &[Subscription]) {
         self.wanted = wanted.iter().map(|one| (one.filter.clone(), one.clone())).collect();
         self.refused.retain(|filter, _| self.wanted.contains_key(filter));
         self.lowered.retain(|filter, _| self.wanted.contains_key(filter));
@@ -96,7 +103,7 @@ impl Subscriptions {
     }
 
     /// A new connection stands; what was asked on the old one is void.
-    pub fn linked(&mut self, resumed: bool, manner: Manner) {
+    pub(super) fn linked(&mut self, resumed: bool, manner: Manner) {
         self.manner = manner;
         self.asked.clear();
         self.busy.clear();
@@ -112,12 +119,12 @@ impl Subscriptions {
     }
 
     /// Asks again for what was refused.
-    pub fn retry(&mut self) {
+    pub(super) fn retry(&mut self) {
         self.due.extend(self.refused.keys().cloned());
     }
 
     /// The next packet to send, if any may be sent now.
-    pub fn take_next(&mut self) -> Option<Request> {
+    pub(super) fn take_next(&mut self) -> Option<Request> {
         if self.asked.len() >= REQUESTS_MAX {
             return None;
         }
@@ -126,7 +133,7 @@ impl Subscriptions {
 
     /// # Errors
     /// Where the SUBACK answers nothing that we asked.
-    pub fn suback(&mut self, packet_id: u16, codes: &[ReasonCode]) -> Result<(), Violation> {
+    pub(super) fn suback(&mut self, packet_id: u16, codes: &[ReasonCode]) -> Result<(), Violation> {
         let unasked = Violation::protocol("a SUBACK that answers no SUBSCRIBE of ours");
         let Some(Asked::Subscribe(filters)) = self.asked.remove(&packet_id) else { return Err(unasked) };
         if filters.len() != codes.len() {
@@ -141,7 +148,7 @@ impl Subscriptions {
 
     /// # Errors
     /// Where the UNSUBACK answers nothing that we asked.
-    pub fn unsuback(&mut self, packet_id: u16) -> Result<(), Violation> {
+    pub(super) fn unsuback(&mut self, packet_id: u16) -> Result<(), Violation> {
         let Some(Asked::Unsubscribe(filters)) = self.asked.remove(&packet_id) else {
             return Err(Violation::protocol("an UNSUBACK that answers no UNSUBSCRIBE of ours"));
         };
@@ -155,19 +162,19 @@ impl Subscriptions {
 
     /// Whether the broker holds all that is wanted.
     #[must_use]
-    pub fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         self.asked.is_empty() && self.due.is_empty() && self.refused.is_empty()
     }
 
     /// Whether an answer of the broker is outstanding.
     #[must_use]
-    pub fn is_waiting(&self) -> bool {
+    pub(super) fn is_waiting(&self) -> bool {
         !self.asked.is_empty()
     }
 
     /// What the broker would not subscribe, in filter order.
     #[must_use]
-    pub fn refused(&self) -> Vec<Refused> {
+    pub(super) fn refused(&self) -> Vec<Refused> {
         let told = |(filter, code): (&TopicFilter, &ReasonCode)| Refused {
             filter: filter.to_string(),
             code: code.0,
@@ -177,8 +184,10 @@ impl Subscriptions {
     }
 
     /// What the broker grants only with a lower QoS, in filter order.
-    pub fn lowered(&self) -> impl Iterator<Item = (&TopicFilter, Qos)> {
-        self.lowered.iter().map(|(filter, granted)| (filter, *granted))
+    #[must_use]
+    pub(super) fn lowered(&self) -> Vec<Lowered> {
+        let told = |(filter, granted): (&TopicFilter, &Qos)| Lowered { filter: filter.to_string(), granted: *granted };
+        self.lowered.iter().map(told).collect()
     }
 
     fn next_subscribe(&mut self) -> Option<Request> {
@@ -416,10 +425,7 @@ mod tests {
         let asked = sent(&mut subscriptions)[0].0;
         subscriptions.suback(asked, &[ReasonCode(0)]).unwrap();
         assert!(subscriptions.is_settled());
-        assert_eq!(
-            subscriptions.lowered().map(|(f, q)| (f.to_string(), q)).collect::<Vec<_>>(),
-            [("a".to_owned(), Qos::AtMostOnce)]
-        );
+        assert_eq!(subscriptions.lowered(), [Lowered { filter: "a".into(), granted: Qos::AtMostOnce }]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::config::TlsConfig;
 ///
 /// # Errors
 /// Where a file cannot be used, or one side does not accept the other.
-pub async fn handshake(tcp: TcpStream, host: &str, config: &TlsConfig) -> Result<TlsStream<TcpStream>, Loss> {
+pub(super) async fn handshake(tcp: TcpStream, host: &str, config: &TlsConfig) -> Result<TlsStream<TcpStream>, Loss> {
     let connector = TlsConnector::from(Arc::new(client_config(config)?));
     let name = ServerName::try_from(host.to_owned()).map_err(|error| Loss::TlsSetup { what: error.to_string() })?;
     let failed = |source| Loss::TlsHandshake { host: host.to_owned(), source };

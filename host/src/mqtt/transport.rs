@@ -25,7 +25,7 @@ const PROBE_AFTER: Duration = Duration::from_secs(30);
 const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A connected byte stream.
-pub enum Stream {
+pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
@@ -35,7 +35,7 @@ impl Stream {
     ///
     /// # Errors
     /// The failure at the last address.
-    pub async fn dial(url: &BrokerUrl, tls: &TlsConfig, deadline: Instant) -> Result<Self, Loss> {
+    pub(super) async fn dial(url: &BrokerUrl, tls: &TlsConfig, deadline: Instant) -> Result<Self, Loss> {
         let unknown = |source| Loss::Resolve { host: url.host.clone(), source };
         let found = tokio::net::lookup_host((url.host.as_str(), url.port)).await.map_err(unknown)?;
         let addresses: Vec<SocketAddr> = found.collect();
@@ -55,7 +55,7 @@ impl Stream {
     }
 
     /// Whether bytes may be there. Only right after reads went on until nothing was left.
-    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(tcp) => tcp.poll_read_ready(cx),
             Self::Tls(tls) => tls.get_ref().0.poll_read_ready(cx),
@@ -63,7 +63,7 @@ impl Stream {
     }
 
     /// Appends to `into` what one read gives, up to its spare capacity; 0 bytes are the end of the stream.
-    pub fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut BytesMut) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut BytesMut) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(tcp) => pin!(tcp.read_buf(into)).poll(cx),
             Self::Tls(tls) => pin!(tls.read_buf(into)).poll(cx),
@@ -72,7 +72,7 @@ impl Stream {
 
     /// Writes from the front of `from` until it is empty or the socket takes no more; ready with the bytes that left
     /// only when `from` is empty and all is on its way.
-    pub fn poll_write(&mut self, cx: &mut Context<'_>, from: &mut BytesMut) -> Poll<io::Result<()>> {
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, from: &mut BytesMut) -> Poll<io::Result<()>> {
         while !from.is_empty() {
             let written = match self {
                 Self::Plain(tcp) => ready!(Pin::new(tcp).poll_write(cx, from))?,
@@ -91,7 +91,7 @@ impl Stream {
 
     /// Says that nothing more comes from us, then reads until the broker closes: closing with unread bytes would reset
     /// the connection and could cost our last acknowledgements. The caller bounds the wait.
-    pub async fn finish(&mut self) -> io::Result<()> {
+    pub(super) async fn finish(&mut self) -> io::Result<()> {
         let mut unread = BytesMut::with_capacity(16 * 1024);
         match self {
             Self::Plain(tcp) => tcp.shutdown().await?,

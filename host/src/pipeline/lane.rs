@@ -225,7 +225,9 @@ impl<'a> Worker<'a> {
         let Job { leg, message, token } = job;
         let records: Result<Vec<_>, Failure> = drafts
             .into_iter()
-            .flat_map(|draft| leg.destinations.iter().map(move |bound| (bound, draft.payload.clone(), draft.said.clone())))
+            .flat_map(|draft| {
+                leg.destinations.iter().map(move |bound| (bound, draft.payload.clone(), draft.said.clone()))
+            })
             .map(|(bound, payload, said)| {
                 let record = records::record(bound, &message, payload, said.as_deref(), &self.outlets.topics)?;
                 Ok((bound.cluster, record))

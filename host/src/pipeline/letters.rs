@@ -121,7 +121,8 @@ impl Letters {
 
     /// The shares whose wait is over; each is told once.
     pub fn due(&mut self, now: Instant) -> Vec<(Slot, RuleNo)> {
-        let told = |(share, known): (&(Slot, RuleNo), &mut Waiting)| known.due.take_if(|due| *due <= now).map(|_| *share);
+        let told =
+            |(share, known): (&(Slot, RuleNo), &mut Waiting)| known.due.take_if(|due| *due <= now).map(|_| *share);
         self.waiting.iter_mut().filter_map(told).collect()
     }
 

@@ -44,10 +44,9 @@ fn headers(message: &Message, rule: Arc<[Header]>, own: Vec<Header>) -> Headers 
 fn bad_topic(bad: &BadTopic) -> Failure {
     let kind = match bad.cause {
         KafkaTopicError::TooMany => FailureKind::TooManyTopics,
-        KafkaTopicError::Empty
-        | KafkaTopicError::Dots
-        | KafkaTopicError::TooLong
-        | KafkaTopicError::BadCharacter => FailureKind::BadTopic,
+        KafkaTopicError::Empty | KafkaTopicError::Dots | KafkaTopicError::TooLong | KafkaTopicError::BadCharacter => {
+            FailureKind::BadTopic
+        }
     };
     Failure { kind, error: bad.to_string(), plugin: None }
 }

@@ -7,8 +7,8 @@ use super::pattern::Pattern;
 use super::template::Template;
 use crate::ack::RuleNo;
 use crate::config::OnError;
-use crate::meters::{PluginMeters, RuleMeters};
 use crate::message::Qos;
+use crate::meters::{PluginMeters, RuleMeters};
 use crate::seam::Stage;
 use crate::topic::ClusterNo;
 

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use super::secret::secret;
 use super::section_or_empty;
 use crate::config::AdminConfig;
+use crate::config::item::Item;
 use crate::config::raw::Table;
-use crate::config::reader::{Item, Section, shown};
+use crate::config::reader::{Section, shown};
 
 /// Where the admin interface listens, and what it asks for.
 pub(super) fn admin(root: &Section<'_, '_>) -> AdminConfig {
@@ -26,7 +27,11 @@ pub(super) fn admin(root: &Section<'_, '_>) -> AdminConfig {
         && !section.review.may_be_hidden("token")
     {
         let message = format!("`{listen}` can be reached from other machines, so `admin.token` is needed");
-        item.error("token-needed", message, "add `token = { file = \"admin.token\" }`, or listen on 127.0.0.1".to_owned());
+        item.error(
+            "token-needed",
+            message,
+            "add `token = { file = \"admin.token\" }`, or listen on 127.0.0.1".to_owned(),
+        );
     }
     AdminConfig { listen, token }
 }
@@ -38,7 +43,11 @@ fn listen(text: &str, item: Option<&Item<'_, '_>>) -> Option<SocketAddr> {
     let parsed = text.parse();
     if let (Err(_), Some(item)) = (&parsed, item) {
         let message = format!("`{}` is no address to listen on", shown(text));
-        item.error("bad-address", message, "write `ADDRESS:PORT` with an IP address, as `127.0.0.1:9191`, or `off`".to_owned());
+        item.error(
+            "bad-address",
+            message,
+            "write `ADDRESS:PORT` with an IP address, as `127.0.0.1:9191`, or `off`".to_owned(),
+        );
     }
     parsed.ok()
 }

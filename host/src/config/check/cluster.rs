@@ -5,8 +5,9 @@ use super::properties::properties;
 use super::secret::secret;
 use super::tell_bad_name;
 use super::tls::tls;
+use crate::config::item::Item;
 use crate::config::raw::Value;
-use crate::config::reader::{Item, Section};
+use crate::config::reader::Section;
 use crate::config::{ClusterConfig, Compression, OnTopicRefused, Sasl, SaslMechanism, Secret, TlsConfig};
 
 /// One cluster, with everything wrong about it told.

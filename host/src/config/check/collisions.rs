@@ -1,6 +1,6 @@
 //! Warns where different MQTT topics can land on one Kafka topic without anybody having asked for it.
 
-use crate::config::reader::Item;
+use crate::config::item::Item;
 use crate::router::pattern::Pattern;
 use crate::router::template::{Part, Template, kafka_topic_text};
 
@@ -8,7 +8,12 @@ use crate::router::template::{Part, Template, kafka_topic_text};
 pub(super) fn warn_of_collisions(item: &Item<'_, '_>, template: &Template, patterns: &[Pattern]) {
     if let Some(why) = collision(template, patterns) {
         let message = format!("different MQTT topics can land on one Kafka topic unseen: {why}");
-        item.review.warn(&item.at(), "topics-collide", message, "the header `mqtt.topic` and the default key still tell them apart");
+        item.review.warn(
+            &item.at(),
+            "topics-collide",
+            message,
+            "the header `mqtt.topic` and the default key still tell them apart",
+        );
     }
 }
 

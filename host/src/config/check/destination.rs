@@ -3,8 +3,9 @@
 use super::collisions;
 use super::known::Known;
 use crate::config::DestinationConfig;
+use crate::config::item::Item;
 use crate::config::nearest::suggestion;
-use crate::config::reader::{Item, Section, shown};
+use crate::config::reader::{Section, shown};
 use crate::router::pattern::Pattern;
 use crate::router::template::{Part, Template, TemplateError, kafka_topic_text};
 use crate::topic::{KAFKA_TOPIC_CHARS_MAX, check_kafka_topic};

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Number, Value as Json};
 
+use crate::config::item::Item;
 use crate::config::raw::{Table, Value};
-use crate::config::reader::Item;
 
 /// The table as JSON text; `None` where something in it has no JSON, which is told.
 pub(super) fn json_text(item: &Item<'_, '_>) -> Option<String> {

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::is_table;
 use super::rule::Checked;
 use crate::config::files;
 use crate::config::load::beside;
@@ -26,12 +25,7 @@ pub(super) struct Known<'n> {
 
 impl<'n> Known<'n> {
     pub(super) fn gather(root: &Section<'n, '_>) -> Self {
-        let names = |key| match root.item(key).map(|item| &item.node.value) {
-            Some(Value::Table(table)) => {
-                table.entries.iter().filter(|(_, entry)| is_table(&entry.node)).map(|(name, _)| name.as_str()).collect()
-            }
-            Some(_) | None => Vec::new(),
-        };
+        let names = |key| root.item(key).map(|item| item.names()).unwrap_or_default();
         let folder = folder(root);
         let (found, folder_trouble) = match folder.as_deref().map(files::plugin_names) {
             Some(Ok(names)) => (names, None),

@@ -5,6 +5,7 @@ use super::rule::Checked;
 use crate::config::reader::Section;
 use crate::config::review::At;
 use crate::config::{Protocol, SourceConfig};
+use crate::router::pattern::Pattern;
 use crate::topic::TopicFilter;
 
 /// Past this many filters with wildcards the search would take longer than it is worth.
@@ -15,13 +16,14 @@ const COMPARED_MAX: usize = 2_000;
 pub(super) fn warn_of_overlaps(root: &Section<'_, '_>, sources: &[SourceConfig], rules: &[Checked]) {
     for (place, source) in sources.iter().enumerate().filter(|(_, source)| source.protocol == Protocol::V311) {
         let mine = rules.iter().filter(|rule| rule.enabled && rule.config.source == place);
-        let filters = mine.flat_map(|rule| rule.config.from.iter().map(|pattern| pattern.filter()).zip(&rule.from_at));
+        let filters = mine.flat_map(|rule| rule.config.from.iter().map(Pattern::filter).zip(&rule.from_at));
         let wild: Vec<(&TopicFilter, &At)> =
             filters.filter(|(filter, _)| filter.levels().contains(['+', '#'])).take(COMPARED_MAX).collect();
         for (at, (later, where_later)) in wild.iter().enumerate() {
             let clash = wild[..at].iter().find(|(earlier, _)| overlap(earlier, later));
             if let Some((earlier, _)) = clash {
-                let message = format!("`{later}` overlaps `{earlier}`; over MQTT 3.1.1 a message of both may come twice");
+                let message =
+                    format!("`{later}` overlaps `{earlier}`; over MQTT 3.1.1 a message of both may come twice");
                 let help = format!("use protocol = \"5\" for `mqtt.{}`, or one filter that covers both", source.name);
                 root.review.warn(where_later, "overlapping-filters", message, help);
             }

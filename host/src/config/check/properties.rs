@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::item::Item;
 use crate::config::nearest::nearest;
 use crate::config::raw::Value;
-use crate::config::reader::{Item, shown};
+use crate::config::reader::shown;
 
 /// librdkafka takes only so many requests in flight with idempotence on.
 const IN_FLIGHT_MAX: u32 = 5;

@@ -6,7 +6,8 @@ use super::destination::destination;
 use super::known::Known;
 use super::tell_bad_name;
 use super::via::via;
-use crate::config::reader::{Item, Section, shown};
+use crate::config::item::Item;
+use crate::config::reader::{Section, shown};
 use crate::config::review::At;
 use crate::config::text::Span;
 use crate::config::{DestinationConfig, OnError, RuleConfig, ViaConfig};
@@ -69,8 +70,14 @@ fn from(section: &Section<'_, '_>) -> Vec<(Pattern, At)> {
     for entry in &entries {
         let Some(pattern) = pattern(entry) else { continue };
         if found.iter().any(|(known, _)| known.filter() == pattern.filter()) {
-            let message = format!("`{}` matches the same topics as an earlier filter of this rule", shown(pattern.as_str()));
-            entry.review.warn(&entry.at(), "duplicate-filter", message, "the first filter that matches counts; take this out");
+            let message =
+                format!("`{}` matches the same topics as an earlier filter of this rule", shown(pattern.as_str()));
+            entry.review.warn(
+                &entry.at(),
+                "duplicate-filter",
+                message,
+                "the first filter that matches counts; take this out",
+            );
         }
         found.push((pattern, entry.at()));
     }

@@ -2,9 +2,10 @@
 
 use crate::config::Secret;
 use crate::config::files::read_limited;
+use crate::config::item::Item;
 use crate::config::load::beside;
 use crate::config::raw::Value;
-use crate::config::reader::{Item, Section, shown};
+use crate::config::reader::{Section, shown};
 use crate::config::settings::SECRET;
 
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
@@ -19,7 +20,7 @@ pub(super) fn secret(section: &Section<'_, '_>, name: &'static str) -> Option<Se
         }
         Value::Table(table) => {
             let section = Section::of(item.review, table, &SECRET, item.path.clone(), item.node.span);
-            from_elsewhere(&item, &section)
+            from_elsewhere(&item, &section, table.entries.is_empty())
         }
         _ => {
             item.review.mask(item.node.span);
@@ -28,10 +29,12 @@ pub(super) fn secret(section: &Section<'_, '_>, name: &'static str) -> Option<Se
     }
 }
 
-fn from_elsewhere(item: &Item<'_, '_>, section: &Section<'_, '_>) -> Option<Secret> {
+fn from_elsewhere(item: &Item<'_, '_>, section: &Section<'_, '_>, is_empty: bool) -> Option<Secret> {
     match (section.item("env"), section.item("file")) {
         (Some(env), None) => from_environment(&env),
         (None, Some(file)) => from_file(&file),
+        // Its unknown keys have been told.
+        (None, None) if !is_empty => None,
         (Some(_), Some(_)) | (None, None) => {
             let message = format!("`{}` needs one of `env` and `file`", item.path);
             item.error("bad-secret", message, "write `{ env = \"NAME\" }` or `{ file = \"PATH\" }`".to_owned());

@@ -7,9 +7,10 @@ use super::address::parse_url;
 use super::secret::secret;
 use super::tell_bad_name;
 use super::tls::tls;
-use crate::config::reader::{Item, Section};
+use crate::config::item::Item;
+use crate::config::reader::Section;
 use crate::config::review::Review;
-use crate::config::{BrokerUrl, Protocol, Session, SourceConfig, TlsConfig};
+use crate::config::{BrokerUrl, Protocol, Secret, Session, SourceConfig, TlsConfig};
 
 /// Largest packet of MQTT: 268,435,455 bytes (MQTT 5, section 2.1.4).
 const PACKET_BYTES_MAX: u64 = 268_435_455;
@@ -41,7 +42,7 @@ pub(super) fn source(name: &str, section: &Section<'_, '_>) -> SourceConfig {
 }
 
 /// Two sources with one client id at one broker would throw each other out for ever (MQTT 5, section 3.1.4).
-pub(super) fn tell_shared_client_ids(named: &[(&str, Section<'_, '_>)], sources: &Vec<SourceConfig>) {
+pub(super) fn tell_shared_client_ids(named: &[(&str, Section<'_, '_>)], sources: &[SourceConfig]) {
     for (at, later) in sources.iter().enumerate() {
         let clash = |earlier: &&SourceConfig| {
             earlier.client_id == later.client_id && earlier.urls.iter().any(|url| later.urls.contains(url))
@@ -102,7 +103,7 @@ fn hostname(review: &Review<'_>) -> String {
 }
 
 /// MQTT 3.1.1 does not allow a password without a user name (section 3.1.2.9).
-fn password(section: &Section<'_, '_>, protocol: Protocol) -> Option<crate::config::Secret> {
+fn password(section: &Section<'_, '_>, protocol: Protocol) -> Option<Secret> {
     let item = section.item("password")?;
     if protocol == Protocol::V311 && section.item("username").is_none() {
         let message = format!("`{}` needs a `username`: MQTT 3.1.1 knows no password alone", item.path);

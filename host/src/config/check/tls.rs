@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use crate::config::TlsConfig;
 use crate::config::files::read_limited;
+use crate::config::item::Item;
 use crate::config::load::beside;
-use crate::config::reader::{Item, Section};
+use crate::config::reader::Section;
 
 const PEM_BYTES_MAX: u64 = 4 << 20;
 

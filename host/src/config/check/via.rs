@@ -3,8 +3,9 @@
 use super::json::json_text;
 use super::known::Known;
 use crate::config::ViaConfig;
+use crate::config::item::Item;
 use crate::config::raw::Value;
-use crate::config::reader::{Item, Section, shown};
+use crate::config::reader::{Section, shown};
 use crate::config::review::At;
 use crate::config::settings::VIA;
 
@@ -20,9 +21,17 @@ pub(super) fn via(item: &Item<'_, '_>, known: &Known<'_>) -> Option<ViaConfig> {
             let config = section.item("config").map(|config| json_text(&config));
             let grants = grants(&section);
             let plugin = plugin(item, &section.item("plugin")?, known)?;
-            Some(ViaConfig { plugin, config: config.flatten().unwrap_or_default(), grants, place: item.review.place(&item.at()) })
+            Some(ViaConfig {
+                plugin,
+                config: config.flatten().unwrap_or_default(),
+                grants,
+                place: item.review.place(&item.at()),
+            })
         }
-        _ => item.wrong_type("a plugin's name or a table", Some("write `\"NAME\"` or `{ plugin = \"NAME\", config = { … } }`")),
+        _ => item.wrong_type(
+            "a plugin's name or a table",
+            Some("write `\"NAME\"` or `{ plugin = \"NAME\", config = { … } }`"),
+        ),
     }
 }
 
@@ -39,5 +48,5 @@ fn plugin(entry: &Item<'_, '_>, item: &Item<'_, '_>, known: &Known<'_>) -> Optio
 
 fn grants(section: &Section<'_, '_>) -> Vec<String> {
     let entries = section.item("grants").and_then(|item| item.list()).unwrap_or_default();
-    entries.iter().filter_map(|item| item.choice()).map(Into::into).collect()
+    entries.iter().filter_map(Item::choice).map(Into::into).collect()
 }
