@@ -225,7 +225,9 @@ fn security(certificates: &Certificates) -> String {
 
 fn java() -> Command {
     let mut command = Command::new("java");
-    command.args(["-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", "-cp"]);
+    command.args(["-Xms64m", "-Xmx512m", "-XX:+UseSerialGC"]);
+    // Readiness is read from the log, which by default tells errors only.
+    command.args(["-Dorg.apache.logging.log4j.level=INFO", "-cp"]);
     command.arg(kafka_jars().join("*"));
     command
 }

@@ -3,6 +3,7 @@
 
 pub mod bridge;
 pub mod client;
+pub mod guests;
 pub mod http;
 pub mod kafka;
 pub mod metrics;
@@ -16,6 +17,7 @@ pub mod process;
 pub mod publish;
 pub mod read;
 pub mod scripted;
+pub mod tier;
 pub mod tls;
 pub mod verdict;
 pub mod wire;

@@ -83,3 +83,74 @@ impl Mock {
         self.cluster.topic_error(topic, code).expect("the topic is there");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+    use super::*;
+    use crate::process::wait_until;
+    use crate::read::Reader;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn producer(mock: &Mock) -> BaseProducer {
+        let access = mock.client().with(&[("enable.idempotence", "true"), ("reconnect.backoff.max.ms", "200")]);
+        let producer: BaseProducer = access.config().create().expect("a producer");
+        produce(&producer, "first");
+        producer.flush(PATIENCE).expect("the mock answers");
+        producer
+    }
+
+    fn produce(producer: &BaseProducer, payload: &str) {
+        producer.send(BaseRecord::to("t").key("k").payload(payload)).map_err(|(error, _)| error).expect("queued");
+    }
+
+    /// What is produced while `hold` acts stays unconfirmed until `release`, and is then there once.
+    fn check(hold: impl FnOnce(&Mock), release: impl FnOnce(&Mock)) {
+        let mock = Mock::start(&[("t", 1)]);
+        let producer = producer(&mock);
+        hold(&mock);
+        produce(&producer, "second");
+        assert!(producer.flush(Duration::from_millis(700)).is_err(), "confirmed although held back");
+        release(&mock);
+        producer.flush(PATIENCE).expect("the mock answers again");
+        let payloads: Vec<_> =
+            Reader::open(&mock.client(), &["t"]).all().iter().map(crate::read::Record::payload_text).collect();
+        assert_eq!(payloads, ["first", "second"]);
+    }
+
+    #[test]
+    fn answers_can_be_delayed() {
+        check(|mock| mock.delay(Duration::from_secs(2)), |mock| mock.delay(Duration::ZERO));
+    }
+
+    #[test]
+    fn the_broker_can_go_and_come_back() {
+        check(Mock::down, Mock::up);
+    }
+
+    #[test]
+    fn retriable_errors_are_retried() {
+        let mock = Mock::start(&[("t", 1)]);
+        let producer = producer(&mock);
+        mock.fail_produce(&[RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS; 2]);
+        produce(&producer, "second");
+        producer.flush(PATIENCE).expect("the mock answers");
+        assert!(wait_until(PATIENCE, || Reader::open(&mock.client(), &["t"]).all().len() == 2));
+    }
+
+    #[test]
+    fn a_topic_can_be_refused() {
+        let mock = Mock::start(&[("t", 1)]);
+        mock.fail_topic("t", Some(RDKafkaErrorCode::UnknownTopicOrPartition));
+        let access =
+            mock.client().with(&[("message.timeout.ms", "1500"), ("topic.metadata.propagation.max.ms", "100")]);
+        let stranger: BaseProducer = access.config().create().expect("a producer");
+        produce(&stranger, "lost");
+        // Ends when the message was given up.
+        let _flushed = stranger.flush(PATIENCE);
+        mock.fail_topic("t", None);
+        assert_eq!(Reader::open(&mock.client(), &["t"]).all().len(), 0);
+    }
+}

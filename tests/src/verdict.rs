@@ -214,14 +214,22 @@ impl Oracle {
         *newest = id.sequence;
     }
 
+    /// How many different records came so far.
+    #[must_use]
+    pub fn distinct(&self) -> u64 {
+        self.verdict.records - self.verdict.duplicates - self.verdict.invented - self.verdict.wrong_topic
+    }
+
+    /// How many different records the acknowledged messages must become.
+    #[must_use]
+    pub fn wanted(&self, published: &Published) -> u64 {
+        acknowledged(published).map(|id| (self.expect)(id, &(self.topic)(id)).len() as u64).sum()
+    }
+
     /// Judges what was taken by what was published.
     #[must_use]
     pub fn judge(mut self, published: &Published) -> Verdict {
-        for (publisher, acked) in (0..).zip(&published.acked) {
-            for (sequence, _) in (0..).zip(acked).filter(|(_, acked)| **acked) {
-                self.look_for(MessageId { publisher, sequence });
-            }
-        }
+        acknowledged(published).for_each(|id| self.look_for(id));
         self.look_for_invented(published);
         self.verdict
     }
@@ -248,6 +256,13 @@ impl Oracle {
             }
         }
     }
+}
+
+fn acknowledged(published: &Published) -> impl Iterator<Item = MessageId> {
+    (0..).zip(&published.acked).flat_map(|(publisher, acked)| {
+        let acked = (0..).zip(acked).filter(|(_, acked)| **acked);
+        acked.map(move |(sequence, _)| MessageId { publisher, sequence })
+    })
 }
 
 fn same_headers(record: &Record, expected: &Expected) -> bool {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::place::{packages, root};
+use crate::place::{packages, root, target};
 use crate::steps::{Step, cargo};
 use crate::{tidy, tools};
 
@@ -90,11 +90,15 @@ fn checks(report: &mut Report) {
     report.step(cargo("tests without servers", 25, &tests).env("RUST_TEST_THREADS", "2"));
 }
 
-/// Plugins lie outside the workspace: they are built for another machine.
+/// Plugins and the guests of tests lie outside the workspace: they are built for another machine. Their own tests run
+/// on this one, in one target folder, since they share what they depend on.
 fn plugins(report: &mut Report) {
-    for folder in packages(&root().join("plugins")) {
-        let name = format!("plugin {}", folder.file_name().unwrap_or_default().display());
-        report.step(cargo(&name, 10, &["test", "--quiet"]).within(&folder));
+    let built = target().join("plugins").display().to_string();
+    for folder in [packages(&root().join("plugins")), packages(&root().join("tests/guests"))].concat() {
+        let name = folder.file_name().unwrap_or_default().display().to_string();
+        report.step(cargo(&format!("format of {name}"), 2, &["fmt", "--check"]).within(&folder));
+        let tests = cargo(&format!("tests of {name}"), 10, &["test", "--quiet", "--locked"]).within(&folder);
+        report.step(tests.env("CARGO_TARGET_DIR", &built));
     }
 }
 

@@ -47,6 +47,11 @@ impl ScriptedBroker {
         self.shared.change(change);
     }
 
+    /// Answers subscriptions to `filter` with `code` from now on.
+    pub fn refuse(&self, filter: &str, code: u8) {
+        self.change(|script| script.suback.extend([(filter.to_owned(), code)]));
+    }
+
     /// Everything that happened so far.
     #[must_use]
     pub fn log(&self) -> Vec<Seen> {
@@ -210,7 +215,7 @@ mod tests {
     #[test]
     fn subscriptions_are_granted_or_refused_by_filter() {
         let broker = ScriptedBroker::start(Script::default());
-        broker.change(|script| drop(script.suback.insert("b".into(), 0x87)));
+        broker.refuse("b", 0x87);
         let (mut stream, _) = connect(&broker, true);
         assert_eq!(subscribe(&mut stream, "a"), Packet::Suback { packet_id: 1, codes: vec![1] });
         assert_eq!(subscribe(&mut stream, "b"), Packet::Suback { packet_id: 1, codes: vec![0x87] });
