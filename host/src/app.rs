@@ -111,7 +111,12 @@ impl App {
             meters: meters.clone(),
         };
         let start = |(plug, source): (Plug, &SourceConfig)| {
-            let wiring = Wired { live: live.clone(), lanes: lane_queues.clone(), outlets: outlets.clone(), meters: meters.clone() };
+            let wiring = Wired {
+                live: live.clone(),
+                lanes: lane_queues.clone(),
+                outlets: outlets.clone(),
+                meters: meters.clone(),
+            };
             start_source(plug, source, wiring)
         };
         let sources = plugs.into_iter().zip(&config.sources).map(start).collect::<Result<Vec<_>, _>>()?;

@@ -43,7 +43,9 @@ impl Hand {
     }
 
     fn values(&self) -> Vec<String> {
-        let value = |shipment: &Shipment| String::from_utf8(shipment.record.payload.as_deref().unwrap_or_default().into()).unwrap();
+        let value = |shipment: &Shipment| {
+            String::from_utf8(shipment.record.payload.as_deref().unwrap_or_default().into()).unwrap()
+        };
         self.given.lock().unwrap().iter().map(value).collect()
     }
 
@@ -239,7 +241,8 @@ impl Bench {
 
     fn reload(&mut self, rules: &[RuleText<'_>]) {
         let before = self.live.load_full();
-        let next = snapshot(rules, before.generation + 1, &self.outlets.topics[0], &self.meters, before.sources[0].plan());
+        let next =
+            snapshot(rules, before.generation + 1, &self.outlets.topics[0], &self.meters, before.sources[0].plan());
         self.live.store(Arc::new(next));
     }
 }
@@ -348,7 +351,12 @@ fn what_a_full_sink_leaves_is_offered_again_in_order() {
 #[test]
 fn plugins_replace_filter_split_and_fail() {
     let mut bench = Bench::new(&[STAGED]).with_lane();
-    let ids = [bench.arrive("a/x", "v"), bench.arrive("a/x", "drop"), bench.arrive("a/x", "two"), bench.arrive("a/x", "fail")];
+    let ids = [
+        bench.arrive("a/x", "v"),
+        bench.arrive("a/x", "drop"),
+        bench.arrive("a/x", "two"),
+        bench.arrive("a/x", "fail"),
+    ];
     bench.until(|bench| bench.hand.values().len() == 4);
     assert_eq!(bench.hand.values(), ["<v>", "one", "other", "fail"]);
     assert_eq!(bench.hand.topics(), ["k.x", "k.x", "named", "dead"]);

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::reload::{LastReload, ReloadOutcome, Reloader};
+use crate::admin::bridge::{self as answer, ClusterReadiness, SourceReadiness};
 use crate::admin::status::{self as view, ProblemView};
 use crate::admin::{Bridge, Readiness, ReloadReply, Status};
-use crate::admin::bridge::{self as answer, ClusterReadiness, SourceReadiness};
 use crate::kafka::Producer;
 use crate::meters::{Meters, RuleMeters, SourceMeters};
 use crate::mqtt;
@@ -47,8 +47,9 @@ impl Bridge for Overview {
             let connected = standing.connected.is_some();
             SourceReadiness { name: source.name.clone(), connected, subscribed: standing.is_ready() }
         };
-        let cluster = |cluster: &ClusterView| {
-            ClusterReadiness { name: cluster.name.clone(), answered: cluster.producer.status().answered }
+        let cluster = |cluster: &ClusterView| ClusterReadiness {
+            name: cluster.name.clone(),
+            answered: cluster.producer.status().answered,
         };
         Readiness {
             sources: self.sources.iter().map(source).collect(),
@@ -68,8 +69,17 @@ impl Bridge for Overview {
                 problems: problems(&last.outcome),
             }),
             sources: self.sources.iter().map(source_status).collect(),
-            clusters: self.clusters.iter().enumerate().map(|(place, cluster)| self.cluster_status(place, cluster)).collect(),
-            rules: snapshot.sources.iter().flat_map(|set| set.rules().iter().map(|rule| self.rule_status(&set.source, rule))).collect(),
+            clusters: self
+                .clusters
+                .iter()
+                .enumerate()
+                .map(|(place, cluster)| self.cluster_status(place, cluster))
+                .collect(),
+            rules: snapshot
+                .sources
+                .iter()
+                .flat_map(|set| set.rules().iter().map(|rule| self.rule_status(&set.source, rule)))
+                .collect(),
             plugins: plugins(&snapshot),
         }
     }

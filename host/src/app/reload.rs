@@ -77,7 +77,12 @@ impl Reloader {
     ) -> Self {
         let last = LastReload { outcome: ReloadOutcome::Swapped, at: SystemTime::now(), generation: 1 };
         told(&reach.meters, &last);
-        Self { paths, inner: Mutex::new(Inner { builder, watched: config.watched.clone(), config, digests }), last: Mutex::new(last), reach }
+        Self {
+            paths,
+            inner: Mutex::new(Inner { builder, watched: config.watched.clone(), config, digests }),
+            last: Mutex::new(last),
+            reach,
+        }
     }
 
     /// Reads everything anew and swaps it in if all of it is good. Waits for a reload under way.
@@ -133,10 +138,20 @@ impl Reloader {
             snapshot.sources.iter().map(|set| set.plan().wanted.as_slice().into()).collect();
         self.reach.live.store(Arc::new(snapshot));
         for (sender, wanted) in self.reach.subscriptions.iter().zip(subscriptions) {
-            sender.send_if_modified(|held| *held != wanted && { *held = wanted; true });
+            sender.send_if_modified(|held| {
+                *held != wanted && {
+                    *held = wanted;
+                    true
+                }
+            });
         }
         for (sender, source) in self.reach.settings.iter().zip(&next.sources) {
-            sender.send_if_modified(|held| **held != *source && { *held = Arc::new(source.clone()); true });
+            sender.send_if_modified(|held| {
+                **held != *source && {
+                    *held = Arc::new(source.clone());
+                    true
+                }
+            });
         }
         for (producer, cluster) in self.reach.producers.iter().zip(&next.clusters) {
             producer.update_credentials(cluster);

@@ -144,11 +144,9 @@ impl Look<'_> {
     fn settings(&self, name: &str) -> PluginConfig {
         match self.config.each.get(name) {
             Some(settings) => settings.clone(),
-            None => PluginConfig {
-                trusted: embedded::plugin(name).is_some(),
-                sha256: None,
-                limits: self.config.limits,
-            },
+            None => {
+                PluginConfig { trusted: embedded::plugin(name).is_some(), sha256: None, limits: self.config.limits }
+            }
         }
     }
 

@@ -53,7 +53,10 @@ impl Builder {
         let mut problems = Vec::new();
         let mut by_source: Vec<Vec<Arc<Rule>>> = config.sources.iter().map(|_| Vec::new()).collect();
         for wanted in &config.rules {
-            match number(numbers, &wanted.name).map_err(|problem| vec![problem]).and_then(|no| rule(wanted, no, &mut look, meters)) {
+            match number(numbers, &wanted.name)
+                .map_err(|problem| vec![problem])
+                .and_then(|no| rule(wanted, no, &mut look, meters))
+            {
                 Ok(rule) => by_source[wanted.source].push(Arc::new(rule)),
                 Err(found) => problems.extend(found),
             }

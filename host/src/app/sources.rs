@@ -17,11 +17,16 @@ const SHORT: Duration = Duration::from_millis(10);
 ///
 /// # Errors
 /// Where the system gives no thread.
-pub fn start(name: &str, wires: Wires, wiring: impl FnOnce(RingLater) -> Wiring + Send + 'static) -> std::io::Result<JoinHandle<Drained>> {
+pub fn start(
+    name: &str,
+    wires: Wires,
+    wiring: impl FnOnce(RingLater) -> Wiring + Send + 'static,
+) -> std::io::Result<JoinHandle<Drained>> {
     let settled = wires.settled.clone();
     thread::Builder::new().name(format!("mqtt-{name}")).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.expect("a current-thread runtime needs only the epoll descriptor that the process has room for");
+        let runtime =
+            runtime.expect("a current-thread runtime needs only the epoll descriptor that the process has room for");
         let pipeline = Pipeline::new(wiring(ring_later(settled)));
         runtime.block_on(mqtt::run(wires, pipeline))
     })

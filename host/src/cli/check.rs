@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{ConfigPaths, Exit, Format, complain, print, tell};
+use crate::app::reading;
 use crate::app::shelf::Shelf;
 use crate::app::snapshots::Builder;
-use crate::app::reading;
 use crate::config::{Config, Problem, Severity, report};
 use crate::meters::Meters;
 use crate::wasm::Engine;

@@ -108,7 +108,8 @@ pub fn explain(arguments: &Arguments) -> Exit {
 
 fn prepare(arguments: &Arguments) -> Result<(Config, Snapshot, Vec<Arc<KafkaTopics>>), Exit> {
     let config = arguments.config.load()?;
-    if let Some(name) = arguments.source.as_ref().filter(|name| config.sources.iter().all(|known| known.name != **name)) {
+    if let Some(name) = arguments.source.as_ref().filter(|name| config.sources.iter().all(|known| known.name != **name))
+    {
         eprintln!("tidegate: there is no source `{name}`");
         return Err(Exit::CouldNotRun);
     }

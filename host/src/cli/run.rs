@@ -6,9 +6,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
 
 use super::{ConfigPaths, Exit, complain, tell};
+use crate::admin;
 use crate::app::{App, StartError, watch};
 use crate::config::Config;
-use crate::admin;
 use crate::telemetry::{LogError, LogFormat, LogGuard, LogSettings, logs};
 
 #[derive(clap::Args)]

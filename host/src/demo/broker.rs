@@ -17,21 +17,12 @@ const START_MAX: Duration = Duration::from_secs(10);
 const SEGMENT_BYTES: usize = 256 * 1024;
 const SEGMENTS: usize = 16;
 
-/// Where the embedded broker listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MqttPorts {
-    /// MQTT 3.1.1.
-    pub v4: u16,
-    /// MQTT 5.
-    pub v5: u16,
-}
-
-/// Starts the broker and waits until it takes connections.
+/// Starts the broker for MQTT 3.1.1, waits until it takes connections, and tells its port.
 ///
 /// # Errors
 /// Where no port is free or the broker does not come up.
-pub fn start() -> io::Result<MqttPorts> {
-    let (v4, v5) = (free_port()?, free_port()?);
+pub fn start() -> io::Result<u16> {
+    let port = free_port()?;
     let config = Config {
         router: RouterConfig {
             max_connections: 100,
@@ -40,8 +31,7 @@ pub fn start() -> io::Result<MqttPorts> {
             max_segment_count: SEGMENTS,
             ..RouterConfig::default()
         },
-        v4: Some(listener("v4", v4)),
-        v5: Some(listener("v5", v5)),
+        v4: Some(listener(port)),
         ..Config::default()
     };
     let mut broker = Broker::new(config);
@@ -49,9 +39,8 @@ pub fn start() -> io::Result<MqttPorts> {
         // It returns only when all its listeners have failed, which the wait below notices.
         let _ = broker.start();
     })?;
-    wait_for(v4)?;
-    wait_for(v5)?;
-    Ok(MqttPorts { v4, v5 })
+    wait_for(port)?;
+    Ok(port)
 }
 
 /// A port of loopback that nobody listens on at the moment.
@@ -62,9 +51,9 @@ pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-fn listener(name: &str, port: u16) -> HashMap<String, ServerSettings> {
+fn listener(port: u16) -> HashMap<String, ServerSettings> {
     let settings = ServerSettings {
-        name: format!("demo-{name}"),
+        name: "demo".into(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         tls: None,
         next_connection_delay_ms: 1,

@@ -114,7 +114,7 @@ impl Ends {
         let kafka = MockKafka::start(&borrowed(&topics)).map_err(DemoError::Kafka)?;
         let mqtt = broker::start().map_err(|cause| DemoError::part("the embedded MQTT broker", cause))?;
         let admin = broker::free_port().map_err(|cause| DemoError::part("the admin interface", cause))?;
-        let addresses = Addresses { mqtt_v4: mqtt.v4, mqtt_v5: mqtt.v5, kafka: kafka.bootstrap_servers(), admin };
+        let addresses = Addresses { mqtt, kafka: kafka.bootstrap_servers(), admin };
         Ok(Self { kafka, addresses })
     }
 }
@@ -137,7 +137,7 @@ impl Plant {
         let topics = settings::topics();
         let reader = Reader::open(&ends.kafka.bootstrap_servers(), &borrowed(&topics)).map_err(DemoError::Reader)?;
         let counter = Counter::start(reader).map_err(|cause| DemoError::part("the counting at the sink", cause))?;
-        let feed = Feed::start(ends.addresses.mqtt_v4, rate, meters.clone());
+        let feed = Feed::start(ends.addresses.mqtt, rate, meters.clone());
         let feed = feed.map_err(|cause| DemoError::part("the simulated plant", cause))?;
         Ok(Self { feed, counter, meters, started: Instant::now(), stopped: None })
     }

@@ -32,10 +32,9 @@ pub fn topics() -> Vec<(String, i32)> {
 /// Where the demo's servers listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
-    /// MQTT 3.1.1, for the plant and for the user's own clients.
-    pub mqtt_v4: u16,
-    /// MQTT 5, for the bridge.
-    pub mqtt_v5: u16,
+    /// MQTT 3.1.1, for the plant, the bridge and the user's own clients. The embedded broker speaks MQTT 5 too, but
+    /// there it gives one topic alias to all topics of a subscription.
+    pub mqtt: u16,
     /// `host:port`.
     pub kafka: String,
     pub admin: u16,
@@ -64,13 +63,14 @@ impl SettingsFile {
 }
 
 fn text(addresses: &Addresses) -> String {
-    let Addresses { mqtt_v5, kafka, admin, .. } = addresses;
+    let Addresses { mqtt, kafka, admin } = addresses;
     format!(
         r#"# What `tidegate demo` runs. With other addresses the same file runs against real brokers.
 # Change a rule and save: the demo takes it while messages flow.
 
 [mqtt.plant]
-url = "mqtt://127.0.0.1:{mqtt_v5}"
+url = "mqtt://127.0.0.1:{mqtt}"
+protocol = "3.1.1"
 client_id = "tidegate-demo"
 
 [kafka.demo]
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_file_is_toml_with_the_demos_addresses_and_rules() {
-        let addresses = Addresses { mqtt_v4: 1, mqtt_v5: 2, kafka: "127.0.0.1:3".into(), admin: 4 };
+        let addresses = Addresses { mqtt: 2, kafka: "127.0.0.1:3".into(), admin: 4 };
         let file = SettingsFile::write(&addresses).unwrap();
         let settings: toml::Table = fs::read_to_string(file.path()).unwrap().parse().unwrap();
         assert_eq!(settings["mqtt"]["plant"]["url"].as_str(), Some("mqtt://127.0.0.1:2"));

@@ -84,7 +84,7 @@ impl<W: Write> View<W> {
 /// How to read along, publish, and change rules.
 #[must_use]
 pub fn introduction(addresses: &Addresses, settings: &Path, rate: u32) -> String {
-    let Addresses { mqtt_v4, kafka, admin, .. } = addresses;
+    let Addresses { mqtt, kafka, admin } = addresses;
     let (settings, press) = (settings.display(), readings_topic("press"));
     let rate = grouped(u64::from(rate));
     format!(
@@ -94,7 +94,7 @@ Everything runs in this process, on loopback, and is gone when it ends.
 
   read along     kcat -C -b {kafka} -t {press}
   dead letters   kcat -C -b {kafka} -t {DEAD_LETTER_TOPIC} -f '%k %h\\n'
-  publish        mosquitto_pub -p {mqtt_v4} -q 1 -t {YOURS_TOPIC}/hello -m hi    (arrives in the Kafka topic `{YOURS_TOPIC}`)
+  publish        mosquitto_pub -p {mqtt} -q 1 -t {YOURS_TOPIC}/hello -m hi    (arrives in the Kafka topic `{YOURS_TOPIC}`)
   metrics        curl http://127.0.0.1:{admin}/metrics
   rules          {settings}    (change and save: taken while messages flow)
 
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn the_introduction_names_addresses_that_can_be_copied() {
-        let addresses = Addresses { mqtt_v4: 1, mqtt_v5: 2, kafka: "127.0.0.1:3".into(), admin: 4 };
+        let addresses = Addresses { mqtt: 1, kafka: "127.0.0.1:3".into(), admin: 4 };
         let text = introduction(&addresses, Path::new("/tmp/x/tidegate.toml"), 2_000);
         for part in [
             "kcat -C -b 127.0.0.1:3 -t plant.press\n",

@@ -282,7 +282,8 @@ impl PartitionList {
     pub(super) fn new(topics: &[TopicState]) -> Self {
         // SAFETY: the list is live and grows by itself; names are copied.
         unsafe {
-            let list = NonNull::new(sys::rd_kafka_topic_partition_list_new(16)).expect("librdkafka aborts without memory");
+            let list =
+                NonNull::new(sys::rd_kafka_topic_partition_list_new(16)).expect("librdkafka aborts without memory");
             for topic in topics {
                 let Ok(name) = CString::new(topic.name.as_str()) else { continue };
                 for partition in 0..topic.partitions {
