@@ -89,9 +89,8 @@ impl Reports {
         let mut messages = [ptr::null::<sys::rd_kafka_message_t>(); REPORTS_AT_ONCE];
         loop {
             // SAFETY: the event is live, the array has room for the count given; the call goes on where it stopped.
-            let count = unsafe {
-                sys::rd_kafka_event_message_array(self.0.0.as_ptr(), messages.as_mut_ptr(), REPORTS_AT_ONCE)
-            };
+            let count =
+                unsafe { sys::rd_kafka_event_message_array(self.0.0.as_ptr(), messages.as_mut_ptr(), REPORTS_AT_ONCE) };
             if count == 0 {
                 return;
             }
@@ -147,9 +146,8 @@ impl Report<'_> {
         for at in 0.. {
             let (mut name, mut value, mut len) = (ptr::null(), ptr::null(), 0);
             // SAFETY: the list is valid; past its end the call fails.
-            let code = unsafe {
-                sys::rd_kafka_header_get_all(headers, at, &raw mut name, &raw mut value, &raw mut len)
-            };
+            let code =
+                unsafe { sys::rd_kafka_header_get_all(headers, at, &raw mut name, &raw mut value, &raw mut len) };
             if code != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
                 return;
             }

@@ -52,7 +52,10 @@ impl Letter {
             headers.add(name, value.as_deref());
         }
         let timestamp_ms = self.debt.timestamp_ms;
-        topic.produce(Piece { key: self.key.as_deref(), payload: self.payload.as_deref(), timestamp_ms, ticket }, headers)
+        topic.produce(
+            Piece { key: self.key.as_deref(), payload: self.payload.as_deref(), timestamp_ms, ticket },
+            headers,
+        )
     }
 
     /// What the letter counts against the cluster's `queue_bytes`.

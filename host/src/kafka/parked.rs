@@ -144,9 +144,9 @@ impl Parked {
 
     /// Whether `topic` needs no more trials: the first letter is past all suspects.
     pub(super) fn may_release(&self, topic: u32) -> bool {
-        self.topics.get(&topic).is_some_and(|entry| {
-            entry.letters.first_key_value().is_none_or(|(turn, _)| *turn > entry.suspects_until)
-        })
+        self.topics
+            .get(&topic)
+            .is_some_and(|entry| entry.letters.first_key_value().is_none_or(|(turn, _)| *turn > entry.suspects_until))
     }
 
     /// Gives the letters of `topic` to `send` in order for as long as it takes them, and forgets the topic when none is
@@ -231,7 +231,8 @@ mod tests {
 
     #[test]
     fn a_held_topic_is_released_after_its_first_delivery_in_order() {
-        let mut case = Case::new(&[(3, Some(KafkaFault::TopicMissing)), (9, None), (5, Some(KafkaFault::TopicMissing))]);
+        let mut case =
+            Case::new(&[(3, Some(KafkaFault::TopicMissing)), (9, None), (5, Some(KafkaFault::TopicMissing))]);
         case.due(200);
         assert_eq!(case.parked.take_tried(0, case.start).unwrap().debt.turn, 3);
         assert!(case.parked.may_release(0));

@@ -61,8 +61,7 @@ impl Scout {
         let state = self.state.clone();
         let mut parked = state.parked();
         while parked.is_empty() && !state.is_stopping() {
-            let (again, timeout) =
-                state.parked_news.wait_timeout(parked, KEEP).unwrap_or_else(PoisonError::into_inner);
+            let (again, timeout) = state.parked_news.wait_timeout(parked, KEEP).unwrap_or_else(PoisonError::into_inner);
             parked = again;
             if timeout.timed_out() && parked.is_empty() {
                 self.forget_native();
@@ -236,7 +235,11 @@ impl Scout {
             let taken = letter.produce(&target.handle, ticket);
             if let Err(code) = taken {
                 self.state.book().redeem(ticket);
-                debug!(topic = topic.name(), error = describe(code), "the producer in use does not take a topic back yet");
+                debug!(
+                    topic = topic.name(),
+                    error = describe(code),
+                    "the producer in use does not take a topic back yet"
+                );
             }
             taken.is_ok()
         });

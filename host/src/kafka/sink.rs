@@ -13,10 +13,10 @@ use super::keeper::Keeper;
 use super::letter::{Letter, header_list};
 use super::live::{Live, LiveTopic};
 use super::native::{Native, Piece, StartError};
+use super::options;
 use super::outstanding::Debt;
 use super::scout::Scout;
 use super::state::{State, Status};
-use super::options;
 use crate::ack::Desk;
 use crate::config::ClusterConfig;
 use crate::message::Record;
@@ -52,8 +52,7 @@ impl Producer {
         let own = of_clusters.and_then(|all| all.get(usize::from(cluster.0)).cloned()).unwrap_or_default();
         let state = Arc::new(State::new(config.clone(), Live::new(native.clone()), desks, meters, own));
         let keeper = Arc::new(Keeper::default());
-        let producer =
-            Arc::new(Self { state: state.clone(), keeper: keeper.clone(), threads: Mutex::default() });
+        let producer = Arc::new(Self { state: state.clone(), keeper: keeper.clone(), threads: Mutex::default() });
         let (for_delivery, for_scout) = (state.clone(), state.clone());
         producer.spawn("kafka-reports", move || Delivery::new(for_delivery, native).run())?;
         producer.spawn("kafka-scout", move || Scout::new(for_scout).run())?;

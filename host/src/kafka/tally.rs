@@ -35,7 +35,13 @@ impl Tally {
     }
 
     /// The record behind `opaque` was delivered to the topic with `topic_id`; `topic` knows its name.
-    pub(super) fn delivered(&mut self, state: &State, opaque: u64, topic_id: u32, topic: impl FnOnce() -> Option<KafkaTopic>) {
+    pub(super) fn delivered(
+        &mut self,
+        state: &State,
+        opaque: u64,
+        topic_id: u32,
+        topic: impl FnOnce() -> Option<KafkaTopic>,
+    ) {
         let Some(token) = state.token(opaque) else { return };
         let key = (token.rule(), topic_id);
         if self.counted.series.as_ref().is_none_or(|(counted, _)| *counted != key) {
