@@ -4,6 +4,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::classify::describe;
+use super::native::Native;
 use super::state::State;
 
 /// Between two questions while the cluster answers.
@@ -67,11 +68,28 @@ impl Keeper {
 
 /// Asks once; tells whether the answer was complete.
 fn ask(state: &State) -> bool {
-    let Some(native) = state.live().as_ref().map(|live| live.native.clone()) else { return false };
+    let live = state.live().as_ref().map(|live| (live.native.clone(), live.has_topics()));
+    let Some((native, has_topics)) = live else { return false };
+    let was_lost = {
+        let status = state.status();
+        status.answered && !status.connected
+    };
+    if has_topics || was_lost {
+        return ask_for_topics(state, &native, has_topics);
+    }
+    // Nothing to ask about yet, and asking for nothing means asking for all topics.
+    let met = native.has_met_cluster(ANSWER_MAX);
+    state.set_connected(met, None);
+    met
+}
+
+fn ask_for_topics(state: &State, native: &Native, keep: bool) -> bool {
     match native.metadata(None, ANSWER_MAX) {
         Ok(topics) => {
             let complete = topics.iter().all(|topic| topic.partitions > 0);
-            *state.partitions() = topics;
+            if keep {
+                *state.partitions() = topics;
+            }
             state.set_connected(true, None);
             complete
         }

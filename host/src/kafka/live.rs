@@ -29,6 +29,11 @@ impl Live {
         self.topics.get(id as usize)?.as_ref()
     }
 
+    /// Whether any topic was named yet.
+    pub(super) fn has_topics(&self) -> bool {
+        !self.topics.is_empty()
+    }
+
     /// Makes the handle of `topic` where there is none. `parked` tells whether its records wait elsewhere.
     pub(super) fn add(&mut self, topic: &KafkaTopic, parked: bool) {
         let place = topic.id as usize;

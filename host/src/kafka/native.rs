@@ -77,9 +77,10 @@ impl Native {
         NonNull::new(topic).map(|topic| TopicHandle { topic, client: self.clone() })
     }
 
-    /// The next event, waiting at most `timeout` (counted in whole milliseconds).
+    /// The next event, waiting at most `timeout`, rounded up to whole milliseconds: a shorter wait would be none, and
+    /// whoever waits in a loop would spin.
     pub(super) fn poll(&self, timeout: Duration) -> Option<Event> {
-        let timeout_ms = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
+        let timeout_ms = c_int::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX);
         // SAFETY: the queue is live; the event is owned by us and destroyed by `Event`.
         unsafe { Event::take(sys::rd_kafka_queue_poll(self.queue.as_ptr(), timeout_ms)) }
     }
@@ -115,7 +116,23 @@ impl Native {
         }
     }
 
+    /// Waits until a broker has told about the cluster, which an idempotent producer asks for by itself; true at once
+    /// if that has been.
+    pub(super) fn has_met_cluster(&self, timeout: Duration) -> bool {
+        let timeout_ms = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
+        // SAFETY: the client is live; the string is ours to free.
+        unsafe {
+            let id = sys::rd_kafka_clusterid(self.client.as_ptr(), timeout_ms);
+            if id.is_null() {
+                return false;
+            }
+            sys::rd_kafka_mem_free(self.client.as_ptr(), id.cast());
+            true
+        }
+    }
+
     /// Asks the cluster for the topics that this client uses (or for `only`) and takes the answer into its own books.
+    /// With no topic in use it asks for all topics of the cluster, which may be many.
     ///
     /// # Errors
     /// The code, where no broker answered in time.

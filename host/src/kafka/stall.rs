@@ -3,18 +3,18 @@
 //! Its idempotent producer has one request on its way per partition. While that request waits for its answer and more
 //! records queue behind it past their linger time, the broker's thread asks the socket without sleeping
 //! (librdkafka 2.12, `rd_kafka_toppar_producer_serve`: the wake-up time is set before the limit of requests is looked
-//! at). A partition that is on hold is left out of that, so all partitions are put on hold when no report has come for a
-//! while, and let go with the next report; and briefly now and then, since a request may have been put back to be sent
-//! again.
+//! at; only with five requests to one broker on their way does it sleep). A partition that is on hold is left out of
+//! that, so all partitions are put on hold when no report has come for a while, and let go with the next report; and
+//! briefly now and then, since a request may have been put back to be sent again.
 
 use std::time::{Duration, Instant};
 
 /// Silence before a hold, on top of linger.
-const PATIENCE: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_millis(2);
 /// More of it for each partition, since holding costs a message to librdkafka's main thread for each.
 const PATIENCE_PER_PARTITION: Duration = Duration::from_micros(50);
 /// How long a hold is lifted to let what waits be sent.
-const PULSE: Duration = Duration::from_millis(3);
+const PULSE: Duration = Duration::from_millis(2);
 /// Between two pulses where new records were handed over, which may be for a partition that is not silent.
 const PULSE_EVERY_BUSY: Duration = Duration::from_millis(100);
 /// Between two pulses where none were.
@@ -122,15 +122,15 @@ mod tests {
 
     #[test]
     fn reports_keep_it_flowing() {
-        check(&[(0, true, true, 1, Step::Stay), (5, true, true, 2, Step::Stay), (10, true, true, 3, Step::Stay)]);
+        check(&[(0, true, true, 1, Step::Stay), (2, true, true, 2, Step::Stay), (4, true, true, 3, Step::Stay)]);
     }
 
     #[test]
     fn silence_holds_until_the_next_report() {
         check(&[
             (0, true, true, 1, Step::Stay),
-            (5, true, false, 1, Step::Stay),
-            (6, true, false, 1, Step::Hold),
+            (2, true, false, 1, Step::Stay),
+            (3, true, false, 1, Step::Hold),
             (20, true, false, 1, Step::Stay),
             (21, true, true, 1, Step::LetGo),
             (22, true, false, 1, Step::Stay),
@@ -140,21 +140,21 @@ mod tests {
     #[test]
     fn a_hold_is_lifted_now_and_then() {
         check(&[
-            (6, true, false, 1, Step::Hold),
-            (505, true, false, 1, Step::Stay),
-            (506, true, false, 1, Step::LetGo),
-            (508, true, false, 1, Step::Stay),
-            (509, true, false, 1, Step::Hold),
+            (3, true, false, 1, Step::Hold),
+            (502, true, false, 1, Step::Stay),
+            (503, true, false, 1, Step::LetGo),
+            (504, true, false, 1, Step::Stay),
+            (505, true, false, 1, Step::Hold),
         ]);
     }
 
     #[test]
     fn new_records_lift_it_sooner() {
-        check(&[(6, true, false, 1, Step::Hold), (50, true, false, 2, Step::Stay), (106, true, false, 2, Step::LetGo)]);
+        check(&[(3, true, false, 1, Step::Hold), (50, true, false, 2, Step::Stay), (103, true, false, 2, Step::LetGo)]);
     }
 
     #[test]
     fn nothing_left_to_wait_for_lifts_it() {
-        check(&[(6, true, false, 1, Step::Hold), (20, false, false, 1, Step::LetGo)]);
+        check(&[(3, true, false, 1, Step::Hold), (20, false, false, 1, Step::LetGo)]);
     }
 }
