@@ -106,8 +106,9 @@ fn an_unset_variable_is_found() {
 
 #[test]
 fn a_rule_name_is_used_once() {
-    let twice = "[[rule]]\nname = \"copy\"\nfrom = [\"b\"]\nto = { topic = \"u\" }\n";
-    check("[[rule]]", &format!("{twice}[[rule]]"), "rule[1].name");
+    let rule = "to = { topic = \"t.{x}\" }";
+    let second = "\n[[rule]]\nname = \"copy\"\nfrom = [\"b\"]\nto = { topic = \"u\" }";
+    check(rule, &format!("{rule}{second}"), "rule[1].name");
 }
 
 #[test]
@@ -123,7 +124,7 @@ fn all_problems_are_told_at_once() {
 fn broken_toml_has_a_place_too() {
     let (code, answer, _folder) = check_file("[mqtt.plant]\nurl = \n");
     assert_eq!(code, Some(1));
-    assert_eq!(errors(&answer)[0]["line"], 2, "{answer:#}");
+    assert!(errors(&answer).iter().any(|problem| problem["line"] == 2), "{answer:#}");
 }
 
 #[test]
