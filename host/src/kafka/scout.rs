@@ -112,8 +112,8 @@ impl Scout {
             let topic = trial.topic;
             let handle = match handles.entry(topic.id) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(vacant) => match native.topic(topic.name(), topic.id) {
-                    Some(handle) => vacant.insert(handle),
+                Entry::Vacant(place) => match native.topic(topic.name(), topic.id) {
+                    Some(new) => place.insert(new),
                     None => return false,
                 },
             };
