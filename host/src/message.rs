@@ -126,9 +126,9 @@ impl Headers {
                 || (by_rule && self.rule.iter().any(|rule| &*rule.name == name))
         };
         if self.own.is_empty() && self.rule.is_empty() {
-            return self.from_message(take);
+            return self.of_message(take);
         }
-        self.from_message(|name, value| {
+        self.of_message(|name, value| {
             if !beaten(name, true) {
                 take(name, value);
             }
@@ -141,7 +141,7 @@ impl Headers {
         }
     }
 
-    fn from_message(&self, mut take: impl FnMut(&str, &[u8])) {
+    fn of_message(&self, mut take: impl FnMut(&str, &[u8])) {
         take("mqtt.topic", self.topic.as_bytes());
         let Some(properties) = &self.properties else { return };
         if let Some(content_type) = &properties.content_type {

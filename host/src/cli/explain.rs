@@ -191,7 +191,7 @@ impl Explainer<'_> {
         }
         let mut records = Vec::new();
         for draft in carried.drafts {
-            records.extend(self.records(leg, &message, draft.payload, draft.said.as_deref())?);
+            records.extend(self.records(leg, &message, draft.payload.as_ref(), draft.said.as_deref())?);
         }
         Ok(records)
     }
@@ -200,10 +200,10 @@ impl Explainer<'_> {
         &self,
         leg: &Leg,
         message: &Message,
-        payload: Option<Bytes>,
+        payload: Option<&Bytes>,
         said: Option<&chain::Said>,
     ) -> Result<Vec<Record>, Failure> {
-        let record = |bound| records::record(bound, message, payload.clone(), said, self.topics);
+        let record = |bound| records::record(bound, message, payload.cloned(), said, self.topics);
         leg.destinations.iter().map(record).collect()
     }
 

@@ -12,6 +12,7 @@ use super::event::{Event, Reports};
 use super::letter::Letter;
 use super::live::Live;
 use super::native::{Native, PartitionList};
+use super::options;
 use super::outstanding::Debt;
 use super::stall::{Stall, Step, Traffic};
 use super::state::State;
@@ -76,6 +77,9 @@ impl Delivery {
                     Some(reason) => self.recreate(&reason),
                     None => self.park_returned(),
                 }
+            }
+            if self.state.take_renewal() {
+                self.recreate("records without a report although the cluster answers");
             }
             wait = self.look_for_silence();
         }
@@ -172,25 +176,24 @@ impl Delivery {
     }
 
     fn hold(&mut self) {
-        let list = {
+        let mut list = {
             let partitions = self.state.partitions();
             self.partitions = partitions.iter().map(|topic| usize::try_from(topic.partitions).unwrap_or(0)).sum();
-            PartitionList::new(&partitions)
+            PartitionList::new(self.native.clone(), &partitions)
         };
-        self.native.hold(&list, true);
+        list.hold();
         self.held = Some(list);
     }
 
-    fn let_go(&mut self) {
+    pub(super) fn let_go(&mut self) {
         if let Some(list) = self.held.take() {
-            self.native.hold(&list, false);
+            list.let_go();
         }
     }
 
     /// Another producer has taken over; nothing of it is on hold.
     pub(super) fn start_over(&mut self, native: Arc<Native>) {
         self.native = native;
-        self.held = None;
         self.stall = Stall::new(self.state.config().linger, Instant::now());
     }
 }
@@ -198,6 +201,10 @@ impl Delivery {
 /// librdkafka's own lines. Those that it marks as errors are told as warnings, since it goes on by itself.
 pub(super) fn log(state: &State, level: i32, text: &str) {
     let cluster = state.cluster.name.as_str();
+    if text.contains(options::EXPERIMENTAL) {
+        // Said at each start, and chosen on purpose.
+        return debug!(cluster, text, "librdkafka");
+    }
     match level {
         i32::MIN..=2 => error!(cluster, text, "librdkafka"),
         3 | 4 => warn!(cluster, text, "librdkafka"),

@@ -29,6 +29,11 @@ impl Live {
         self.topics.get(id as usize)?.as_ref()
     }
 
+    /// The name of the topic with `id`.
+    pub(super) fn topic_name(&self, id: u32) -> Option<String> {
+        self.topic(id).map(|topic| topic.topic.name().to_owned())
+    }
+
     /// Whether any topic was named yet.
     pub(super) fn has_topics(&self) -> bool {
         !self.topics.is_empty()

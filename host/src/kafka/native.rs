@@ -7,14 +7,19 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::mem;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::bindings as sys;
+use tracing::{debug, warn};
 
 use super::event::Event;
 use super::headers::HeaderList;
+
+/// How long the end of a client is awaited.
+const END_MAX: Duration = Duration::from_millis(500);
 
 /// Why a producer could not be started: the properties, or a file they name.
 #[derive(Debug, thiserror::Error)]
@@ -101,21 +106,6 @@ impl Native {
         unsafe { sys::rd_kafka_purge(self.client.as_ptr(), flags) };
     }
 
-    /// Stops or lets go on sending to `partitions`; what is on its way is not touched.
-    pub(super) fn hold(&self, partitions: &PartitionList, hold: bool) {
-        // SAFETY: client and list are live; the list is only written to by this call, under `&PartitionList` of the one
-        // thread that owns it.
-        unsafe {
-            if hold {
-                sys::rd_kafka_pause_partitions(self.client.as_ptr(), partitions.0.as_ptr());
-            } else {
-                sys::rd_kafka_resume_partitions(self.client.as_ptr(), partitions.0.as_ptr());
-                // Its only effect with no time to wait: every broker thread looks at its partitions again.
-                sys::rd_kafka_flush(self.client.as_ptr(), 0);
-            }
-        }
-    }
-
     /// Waits until a broker has told about the cluster, which an idempotent producer asks for by itself; true at once
     /// if that has been.
     pub(super) fn has_met_cluster(&self, timeout: Duration) -> bool {
@@ -184,8 +174,35 @@ impl Native {
 }
 
 impl Drop for Native {
+    /// Waits a moment for librdkafka's threads to end. They do not where a name server is silent, or where something of
+    /// the client was forgotten; nobody is to wait for that.
     fn drop(&mut self) {
-        // SAFETY: nobody else holds this client: topic handles hold an `Arc` of it.
+        let parts = Parts { client: self.client, queue: self.queue };
+        let (ended, has_ended) = mpsc::sync_channel(1);
+        let end = move || {
+            parts.destroy();
+            let _nobody_waits = ended.send(());
+        };
+        if thread::Builder::new().name("kafka-old".into()).spawn(end).is_err() {
+            warn!("no thread to end a Kafka client in, it is left as it is");
+        } else if has_ended.recv_timeout(END_MAX).is_err() {
+            debug!("a Kafka client takes its time to end");
+        }
+    }
+}
+
+/// What `Native` leaves behind.
+struct Parts {
+    client: NonNull<sys::rd_kafka_t>,
+    queue: NonNull<sys::rd_kafka_queue_t>,
+}
+
+// SAFETY: as for `Native`.
+unsafe impl Send for Parts {}
+
+impl Parts {
+    fn destroy(self) {
+        // SAFETY: nobody else holds this client: topic handles and partition lists hold an `Arc` of it.
         unsafe {
             sys::rd_kafka_queue_destroy(self.queue.as_ptr());
             sys::rd_kafka_destroy(self.client.as_ptr());
@@ -278,25 +295,39 @@ fn text_of(text: *const c_char) -> String {
 pub(super) struct TopicState {
     pub(super) name: String,
     pub(super) partitions: i32,
+    /// Why the topic cannot be used; 0 where it can.
+    pub(super) code: i32,
 }
 
 impl TopicState {
     /// # Safety
     /// `topic` must point to a valid topic of a metadata answer.
     unsafe fn read(topic: *const sys::rd_kafka_metadata_topic) -> Self {
-        // SAFETY: promised by the caller. The error code is not read: its type does not allow for codes yet unknown.
-        unsafe { Self { name: text_of((*topic).topic), partitions: (*topic).partition_cnt } }
+        // SAFETY: promised by the caller. The code is read as a number, since a broker may send one that the bindings
+        // lack.
+        unsafe {
+            let code = (&raw const (*topic).err).cast::<i32>().read();
+            Self { name: text_of((*topic).topic), partitions: (*topic).partition_cnt, code }
+        }
+    }
+
+    pub(super) fn is_usable(&self) -> bool {
+        self.code == 0 && self.partitions > 0
     }
 }
 
-/// Partitions for `Native::hold`.
-pub(super) struct PartitionList(NonNull<sys::rd_kafka_topic_partition_list_t>);
+/// Partitions of one producer that can be held. librdkafka notes in the list which objects it means, so the list holds
+/// its producer.
+pub(super) struct PartitionList {
+    list: NonNull<sys::rd_kafka_topic_partition_list_t>,
+    client: Arc<Native>,
+}
 
-// SAFETY: a plain list without thread affinity.
+// SAFETY: a list without thread affinity.
 unsafe impl Send for PartitionList {}
 
 impl PartitionList {
-    pub(super) fn new(topics: &[TopicState]) -> Self {
+    pub(super) fn new(client: Arc<Native>, topics: &[TopicState]) -> Self {
         // SAFETY: the list is live and grows by itself; names are copied.
         unsafe {
             let list =
@@ -307,14 +338,30 @@ impl PartitionList {
                     sys::rd_kafka_topic_partition_list_add(list.as_ptr(), name.as_ptr(), partition);
                 }
             }
-            Self(list)
+            Self { list, client }
+        }
+    }
+
+    /// Stops sending to the partitions; what is on its way is not touched.
+    pub(super) fn hold(&mut self) {
+        // SAFETY: client and list are live.
+        unsafe { sys::rd_kafka_pause_partitions(self.client.client.as_ptr(), self.list.as_ptr()) };
+    }
+
+    /// Undoes `hold`.
+    pub(super) fn let_go(self) {
+        // SAFETY: client and list are live. With no time to wait, the only effect of the flush is that every broker's
+        // thread looks at its partitions again.
+        unsafe {
+            sys::rd_kafka_resume_partitions(self.client.client.as_ptr(), self.list.as_ptr());
+            sys::rd_kafka_flush(self.client.client.as_ptr(), 0);
         }
     }
 }
 
 impl Drop for PartitionList {
     fn drop(&mut self) {
-        // SAFETY: the list is ours.
-        unsafe { sys::rd_kafka_topic_partition_list_destroy(self.0.as_ptr()) };
+        // SAFETY: the list is ours, and its client is live.
+        unsafe { sys::rd_kafka_topic_partition_list_destroy(self.list.as_ptr()) };
     }
 }

@@ -11,18 +11,21 @@ const RECORD_BYTES_MIN: u64 = 128;
 /// How long a topic that the brokers do not know may still be on its way into their metadata.
 const TOPIC_PROPAGATION_MS: u64 = 2_000;
 
+/// librdkafka warns that this property is experimental. It is what order rests on: `docs/decisions/0004`.
+pub(super) const EXPERIMENTAL: &str = "enable.gapless.guarantee";
+
 /// The properties of the producer that carries the traffic. It stops at any gap in a partition's series
 /// (`enable.gapless.guarantee`), so that nothing can overtake a record that was refused.
 pub(super) fn producer(config: &ClusterConfig) -> ClientConfig {
     let mut properties = common(config);
-    properties.set("enable.gapless.guarantee", "true");
+    properties.set(EXPERIMENTAL, "true");
     properties
 }
 
 /// The properties of the producer that tries single records of troubled topics.
 pub(super) fn scout(config: &ClusterConfig) -> ClientConfig {
     let mut properties = common(config);
-    properties.set("enable.gapless.guarantee", "false");
+    properties.set(EXPERIMENTAL, "false");
     properties.set("linger.ms", "0");
     properties.set("batch.num.messages", "1");
     properties

@@ -12,6 +12,8 @@ pub(super) struct Debt {
     pub(super) turn: u64,
     /// librdkafka does not give it back with a failed report.
     pub(super) timestamp_ms: u64,
+    /// `KafkaTopic::id`.
+    pub(super) topic: u32,
 }
 
 /// All debts that one cluster's producer carries.
@@ -60,6 +62,11 @@ impl Outstanding {
         self.places.len() - self.free.len()
     }
 
+    /// The debt that was handed over first. Looks at all of them.
+    pub(super) fn oldest(&self) -> Option<Debt> {
+        self.places.iter().flatten().min_by_key(|debt| debt.turn).copied()
+    }
+
     /// Takes all debts out.
     pub(super) fn redeem_all(&mut self) -> Vec<Debt> {
         (1..=self.places.len()).filter_map(|ticket| self.redeem(ticket)).collect()
@@ -71,7 +78,7 @@ mod tests {
     use super::*;
 
     fn debt(turn: u64) -> Debt {
-        Debt { opaque: turn * 10, turn, timestamp_ms: 0 }
+        Debt { opaque: turn * 10, turn, timestamp_ms: 0, topic: 0 }
     }
 
     #[test]
@@ -89,6 +96,16 @@ mod tests {
         book.redeem(first);
         assert_eq!(book.enter(debt(2)), first);
         assert_eq!(book.len(), 1);
+    }
+
+    #[test]
+    fn the_oldest_is_the_one_with_the_first_turn() {
+        let mut book = Outstanding::default();
+        book.enter(debt(5));
+        let first = book.enter(debt(2));
+        assert_eq!(book.oldest(), Some(debt(2)));
+        book.redeem(first);
+        assert_eq!(book.oldest(), Some(debt(5)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! A new producer in the place of one that met a fatal error, without losing a record or its place.
+//! A new producer in the place of one that met a fatal error or lost records, without losing a record or its place.
 //!
-//! librdkafka takes nothing more once it has raised the error, so every record it still has was handed over before. All
+//! After a fatal error librdkafka takes nothing more, so every record that it still has was handed over before. All
 //! of them come back as failed reports, in no useful order; sorted by turn they go to the new producer before any
 //! sender does. Those that were on their way may be in Kafka already: they are written twice, which is what the promise
 //! allows after a fault.
@@ -21,7 +21,7 @@ use super::options;
 /// How long answers to what is on its way are awaited, so that it need not be written twice.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// How long the rest may take to come back.
-const RETURN_MAX: Duration = Duration::from_secs(10);
+const RETURN_MAX: Duration = Duration::from_secs(3);
 /// One wait for reports.
 const STEP: Duration = Duration::from_millis(20);
 /// Before the second producer in a row; doubled for each further one.
@@ -33,8 +33,9 @@ const SOUND_AFTER: Duration = Duration::from_secs(30);
 impl Delivery {
     /// Takes the producer in use down and puts a new one in its place.
     pub(super) fn recreate(&mut self, reason: &str) {
-        warn!(cluster = self.state.cluster.name, reason, "the Kafka producer met a fatal error and is made anew");
+        warn!(cluster = self.state.cluster.name, reason, "the Kafka producer is of no use any more and is made anew");
         self.state.status().last_error = Some(reason.into());
+        self.let_go();
         let mut backlog = VecDeque::new();
         let mut old = self.state.live_mut().take();
         while !self.state.is_stopping() {
@@ -53,7 +54,7 @@ impl Delivery {
         }
     }
 
-    /// Waits until `old` has reported on everything, then ends it beside.
+    /// Waits until `old` has reported on everything.
     fn drain(&mut self, old: Live) {
         old.native.purge(false);
         self.hear_until_empty(&old, LAST_ANSWERS);
@@ -67,10 +68,6 @@ impl Delivery {
         }
         for debt in missing {
             drop(self.state.token(debt.opaque));
-        }
-        // Taking a client down may wait for its threads.
-        if let Err(error) = thread::Builder::new().name("kafka-old".into()).spawn(move || drop(old)) {
-            warn!(%error, "no thread to end the old Kafka producer in");
         }
     }
 

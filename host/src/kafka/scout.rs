@@ -4,6 +4,7 @@
 //! it, and the traffic of other topics does not stop. When a topic's trouble is over, what waits goes to the producer in
 //! use, in order.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -109,11 +110,14 @@ impl Scout {
         let mut refused = Vec::new();
         state.parked().each_due(Instant::now(), |trial| {
             let topic = trial.topic;
-            if !handles.contains_key(&topic.id) {
-                let Some(handle) = native.topic(topic.name(), topic.id) else { return false };
-                handles.insert(topic.id, handle);
-            }
-            if let Err(code) = trial.letter.produce(&handles[&topic.id], topic.id as usize) {
+            let handle = match handles.entry(topic.id) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => match native.topic(topic.name(), topic.id) {
+                    Some(new) => place.insert(new),
+                    None => return false,
+                },
+            };
+            if let Err(code) = trial.letter.produce(handle, topic.id as usize) {
                 refused.push((topic.id, code));
             }
             true

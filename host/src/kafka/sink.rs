@@ -20,7 +20,7 @@ use super::state::{State, Status};
 use crate::ack::Desk;
 use crate::config::ClusterConfig;
 use crate::message::Record;
-use crate::meters::Meters;
+use crate::meters::{ClusterMeters, Meters};
 use crate::seam::{Shipment, Sink};
 use crate::topic::{ClusterNo, KafkaTopic};
 
@@ -49,7 +49,8 @@ impl Producer {
     ) -> Result<Arc<Self>, StartError> {
         let native = Native::create(&options::producer(config))?;
         let of_clusters = meters.clusters.get();
-        let own = of_clusters.and_then(|all| all.get(usize::from(cluster.0)).cloned()).unwrap_or_default();
+        let own = of_clusters.and_then(|all| all.get(usize::from(cluster.0)).cloned());
+        let own = own.unwrap_or_else(|| ClusterMeters { name: config.name.clone(), ..ClusterMeters::default() }.into());
         let state = Arc::new(State::new(config.clone(), Live::new(native.clone()), desks, meters, own));
         let keeper = Arc::new(Keeper::default());
         let producer = Arc::new(Self { state: state.clone(), keeper: keeper.clone(), threads: Mutex::default() });
@@ -120,7 +121,8 @@ impl Producer {
                 && live.topic(front.record.topic.id).is_some()
                 && let Some(Shipment { record, token }) = shipments.pop_front()
             {
-                let debt = Debt { opaque: token.into_opaque(), turn: 0, timestamp_ms: record.timestamp_ms };
+                let (timestamp_ms, topic) = (record.timestamp_ms, record.topic.id);
+                let debt = Debt { opaque: token.into_opaque(), turn: 0, timestamp_ms, topic };
                 taken.push(Taken { record, debt, ticket: 0 });
             }
             if taken.is_empty() {

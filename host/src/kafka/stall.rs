@@ -18,7 +18,9 @@ const PULSE: Duration = Duration::from_millis(2);
 /// Between two pulses where new records were handed over, which may be for a partition that is not silent.
 const PULSE_EVERY_BUSY: Duration = Duration::from_millis(100);
 /// Between two pulses where none were.
-const PULSE_EVERY: Duration = Duration::from_millis(500);
+const PULSE_EVERY: Duration = Duration::from_millis(250);
+/// How long a new producer may be silent before its first report: it must connect, log in and get its id.
+const FIRST_PATIENCE: Duration = Duration::from_secs(1);
 /// How soon silence is noticed after a time without records.
 const IDLE: Duration = Duration::from_millis(100);
 
@@ -58,24 +60,26 @@ enum Mode {
 
 impl Stall {
     pub(super) fn new(linger: Duration, now: Instant) -> Self {
-        Self { linger, mode: Mode::Flowing { silent_since: now } }
+        Self { linger, mode: Mode::Flowing { silent_since: now + FIRST_PATIENCE } }
     }
 
     /// Decides what follows from `traffic`, and how long to wait for the next event at most.
     pub(super) fn look(&mut self, now: Instant, traffic: Traffic) -> (Step, Duration) {
         let patience = self.patience(traffic.partitions);
         match self.mode {
-            Mode::Flowing { .. } if traffic.progress || !traffic.outstanding => {
-                self.mode = Mode::Flowing { silent_since: now };
+            Mode::Flowing { silent_since } if traffic.progress || !traffic.outstanding => {
+                let silent_since = if traffic.outstanding { now } else { now.max(silent_since) };
+                self.mode = Mode::Flowing { silent_since };
                 (Step::Stay, if traffic.outstanding { patience } else { IDLE })
             }
-            Mode::Flowing { silent_since } => match patience.checked_sub(now.duration_since(silent_since)) {
-                Some(left) if left > Duration::ZERO => (Step::Stay, left),
-                Some(_) | None => {
-                    self.mode = Mode::Held { since: now, turns: traffic.turns };
-                    (Step::Hold, PULSE_EVERY_BUSY)
+            Mode::Flowing { silent_since } => {
+                let left = (silent_since + patience).saturating_duration_since(now);
+                if left > Duration::ZERO {
+                    return (Step::Stay, left);
                 }
-            },
+                self.mode = Mode::Held { since: now, turns: traffic.turns };
+                (Step::Hold, PULSE_EVERY_BUSY)
+            }
             Mode::Held { .. } if traffic.progress => {
                 self.mode = Mode::Flowing { silent_since: now };
                 (Step::LetGo, patience)
@@ -107,6 +111,8 @@ mod tests {
     fn check(looks: &[(u64, bool, bool, u64, Step)]) {
         let start = Instant::now();
         let mut stall = Stall::new(Duration::from_millis(1), start);
+        let first = Traffic { outstanding: true, progress: true, turns: 0, partitions: 0 };
+        stall.look(start, first);
         for (at_ms, outstanding, progress, turns, expected) in looks.iter().copied() {
             let traffic = Traffic { outstanding, progress, turns, partitions: 0 };
             let (step, wait) = stall.look(start + Duration::from_millis(at_ms), traffic);
@@ -118,6 +124,15 @@ mod tests {
     #[test]
     fn nothing_outstanding_is_no_silence() {
         check(&[(0, false, false, 0, Step::Stay), (5_000, false, false, 0, Step::Stay)]);
+    }
+
+    #[test]
+    fn a_new_producer_gets_more_time() {
+        let start = Instant::now();
+        let mut stall = Stall::new(Duration::ZERO, start);
+        let silent = Traffic { outstanding: true, progress: false, turns: 1, partitions: 0 };
+        assert_eq!(stall.look(start + Duration::from_millis(900), silent).0, Step::Stay);
+        assert_eq!(stall.look(start + Duration::from_millis(1_100), silent).0, Step::Hold);
     }
 
     #[test]
@@ -141,10 +156,10 @@ mod tests {
     fn a_hold_is_lifted_now_and_then() {
         check(&[
             (3, true, false, 1, Step::Hold),
-            (502, true, false, 1, Step::Stay),
-            (503, true, false, 1, Step::LetGo),
-            (504, true, false, 1, Step::Stay),
-            (505, true, false, 1, Step::Hold),
+            (252, true, false, 1, Step::Stay),
+            (253, true, false, 1, Step::LetGo),
+            (254, true, false, 1, Step::Stay),
+            (255, true, false, 1, Step::Hold),
         ]);
     }
 

@@ -41,6 +41,8 @@ pub(super) struct State {
     partitions: Mutex<Vec<TopicState>>,
     status: Mutex<Status>,
     stopping: AtomicBool,
+    /// The producer in use has lost records: it is to be made anew.
+    renewal: AtomicBool,
     pub(super) desks: Vec<&'static Desk>,
     pub(super) meters: Arc<Meters>,
     pub(super) cluster: Arc<ClusterMeters>,
@@ -63,6 +65,7 @@ impl State {
             partitions: Mutex::default(),
             status: Mutex::default(),
             stopping: AtomicBool::new(false),
+            renewal: AtomicBool::new(false),
             desks,
             meters,
             cluster,
@@ -106,6 +109,14 @@ impl State {
         let _parked = self.parked();
         self.stopping.store(true, Ordering::Release);
         self.parked_news.notify_all();
+    }
+
+    pub(super) fn ask_for_renewal(&self) {
+        self.renewal.store(true, Ordering::Release);
+    }
+
+    pub(super) fn take_renewal(&self) -> bool {
+        self.renewal.load(Ordering::Acquire) && self.renewal.swap(false, Ordering::AcqRel)
     }
 
     /// Remembers whether a broker answers.

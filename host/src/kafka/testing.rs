@@ -51,5 +51,5 @@ pub(super) fn record(topic: &KafkaTopic, key: &str, payload: &str) -> Record {
 
 /// A letter of `topic` with the given place in the order.
 pub(super) fn letter(topic: &KafkaTopic, turn: u64) -> Letter {
-    Letter::fresh(record(topic, "k", "v"), Debt { opaque: turn, turn, timestamp_ms: 0 })
+    Letter::fresh(record(topic, "k", "v"), Debt { opaque: turn, turn, timestamp_ms: 0, topic: topic.id })
 }

@@ -16,6 +16,7 @@ use rdkafka::types::RDKafkaApiKey;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::Producer;
+use super::outstanding::Debt;
 use super::testing::{cluster, record, topics};
 use crate::ack::{AckToken, Desk, FailureKind, Report, RuleNo, Settlement, Slot, SourceNo};
 use crate::config::{ClusterConfig, OnTopicRefused};
@@ -266,6 +267,20 @@ fn order_holds_through_a_fatal_error() {
     assert!(all_delivered(&bed.settlements(9_000)));
     bed.check_numbered(9_000, 7);
     assert!(bed.producer.state().cluster.recreated.get() >= 1);
+}
+
+#[test]
+fn a_record_lost_inside_librdkafka_is_abandoned_and_the_others_are_sent_in_order() {
+    let mut bed = Bed::new(3, |_| {});
+    let lost = Debt { opaque: bed.token().into_opaque(), turn: 0, timestamp_ms: 0, topic: 0 };
+    bed.producer.state().book().enter(lost);
+    bed.producer.state().ask_for_renewal();
+    bed.send_numbered(1_000, 7);
+    let reports = bed.settlements(1_001);
+    let (abandoned, rest): (Vec<_>, Vec<_>) = reports.into_iter().partition(|report| report.slot == Slot(1));
+    assert!(matches!(abandoned[0].settlement, Settlement::Abandoned));
+    assert!(all_delivered(&rest));
+    bed.check_numbered(1_000, 7);
 }
 
 /// Whatever code the broker answers with: nothing is lost and nothing overtakes.

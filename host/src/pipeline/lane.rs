@@ -33,10 +33,13 @@ pub struct Outlets {
     /// By cluster.
     pub topics: Vec<Arc<KafkaTopics>>,
     /// By rule name, the rule of today: a held message is tried again with it.
-    pub rule_of_today: Box<dyn Fn(&str) -> Option<Arc<Rule>> + Send + Sync>,
+    pub rule_of_today: RuleOfToday,
     /// The process ends: what is not sent by now stays with the broker.
     pub ended: AtomicBool,
 }
+
+/// The rule that has a name today, if there is one.
+pub type RuleOfToday = Box<dyn Fn(&str) -> Option<Arc<Rule>> + Send + Sync>;
 
 /// The queue of one lane. Its bound is the windows of the sources: a job is a message in flight.
 pub struct Lane {
