@@ -257,7 +257,7 @@ fn a_message_is_acknowledged_after_kafka_has_every_record_of_it() {
     let id = bench.arrive("a/x", "1");
     assert_eq!(bench.hand.topics(), ["k.x", "all"]);
     bench.hand.answer(0, Settlement::Delivered);
-    assert_eq!(bench.acks(), []);
+    assert!(bench.acks().is_empty());
     bench.hand.answer(0, Settlement::Delivered);
     assert_eq!(bench.acks(), [id]);
 }
@@ -267,7 +267,7 @@ fn acknowledgements_wait_for_those_before_them() {
     let mut bench = Bench::new(&[COPY]);
     let ids = [bench.arrive("a/x", "1"), bench.arrive("a/y", "2")];
     bench.hand.answer(1, Settlement::Delivered);
-    assert_eq!(bench.acks(), []);
+    assert!(bench.acks().is_empty());
     bench.hand.answer(0, Settlement::Delivered);
     assert_eq!(bench.acks(), ids);
 }
@@ -285,7 +285,7 @@ fn a_token_that_is_dropped_never_acknowledges() {
     let mut bench = Bench::new(&[COPY]);
     bench.arrive("a/x", "1");
     bench.hand.given.lock().unwrap().clear();
-    assert_eq!(bench.acks(), []);
+    assert!(bench.acks().is_empty());
     assert!(bench.pipeline.is_stuck());
     assert_eq!(bench.source.abandoned.get(), 1);
 }
@@ -295,7 +295,7 @@ fn a_refused_record_becomes_a_dead_letter_which_settles_the_message() {
     let mut bench = Bench::new(&[COPY]);
     let id = bench.arrive("a/x", "big");
     bench.hand.answer(0, refusal(FailureKind::TooLarge));
-    assert_eq!(bench.acks(), []);
+    assert!(bench.acks().is_empty());
     assert_eq!(bench.hand.topics(), ["dead"]);
     assert_eq!(bench.hand.values(), ["big"]);
     assert_eq!(bench.hand.header(0, "dlq.reason").as_deref(), Some("too-large"));
@@ -425,7 +425,7 @@ fn a_record_of_a_lost_connection_acknowledges_nothing_of_the_next() {
     bench.pipeline.linked(false);
     bench.deliver("a/x", "other", id, false);
     bench.hand.answer(0, Settlement::Delivered);
-    assert_eq!(bench.acks(), []);
+    assert!(bench.acks().is_empty());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! exact packages are named.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::place::target;
