@@ -2,7 +2,7 @@
 //! exact packages are named.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::place::target;
@@ -148,7 +148,7 @@ fn pom() -> String {
 }
 
 /// The network may fail once; the second try goes on where the first one stopped.
-fn fetch(work: &PathBuf) -> Result<(), String> {
+fn fetch(work: &Path) -> Result<(), String> {
     let arguments = ["-B", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=jars"];
     let step = || program("fetch Apache Kafka", 10, "mvn", &arguments).within(work);
     step().run().or_else(|_| step().run())
