@@ -244,7 +244,8 @@ fn start_source(plug: Plug, config: &SourceConfig, wired: Wired) -> std::io::Res
         meters: plug.meters.clone(),
     };
     let limits = Limits {
-        messages_max: 2 * usize::from(config.window) + MESSAGES_SLACK,
+        // One above the window, so that a full one does not keep packets other than PUBLISH from being read.
+        messages_max: usize::from(config.window) + 1,
         bytes_max: usize::try_from(config.window_bytes).unwrap_or(usize::MAX),
     };
     let meters = plug.meters.clone();
@@ -261,7 +262,3 @@ fn start_source(plug: Plug, config: &SourceConfig, wired: Wired) -> std::io::Res
     let thread = sources::start(&config.name, wires, wiring)?;
     Ok(Source { name: config.name.clone(), status, meters, stop, thread })
 }
-
-/// Room beyond twice the window before reading stops: for QoS 0, which no window bounds, and for brokers that overrun
-/// theirs, so that packets other than PUBLISH still come through.
-const MESSAGES_SLACK: usize = 1000;

@@ -59,6 +59,8 @@ pub(super) struct Link<'a, I> {
     acks: Vec<Ack>,
     /// The last round stopped at its bound: more may be there although the socket does not say so.
     more: bool,
+    /// Packets wait in the decoder because the intake was full. Nothing more is read before they are taken in.
+    backlog: bool,
     /// Since when an answer to SUBSCRIBE or UNSUBSCRIBE is awaited while we listen.
     asked: Option<Instant>,
     /// When to ask again for refused filters.
@@ -96,6 +98,7 @@ impl<'a, I: Intake> Link<'a, I> {
             acks: Vec::new(),
             // Packets may have come right behind the CONNACK.
             more: true,
+            backlog: false,
             asked: None,
             retry: None,
         }
@@ -174,7 +177,7 @@ impl<'a, I: Intake> Link<'a, I> {
 
     /// Waits for something to do; writes what waits to be written meanwhile. Cancelling it loses nothing.
     async fn wait(&mut self, listening: bool) -> Result<Woke, Loss> {
-        let more = self.more && listening;
+        let more = (self.more || self.backlog) && listening;
         if more {
             // Lets the runtime look at its clock and sockets, which a flood would keep it from.
             tokio::task::yield_now().await;
@@ -203,7 +206,10 @@ impl<'a, I: Intake> Link<'a, I> {
     async fn round(&mut self, listening: bool) -> Result<(), Loss> {
         let mut arrived = 0;
         if listening {
-            let end = poll_fn(|cx| Poll::Ready(self.read_what_is_there(cx))).await;
+            let end = match self.backlog {
+                true => ControlFlow::Continue(()),
+                false => poll_fn(|cx| Poll::Ready(self.read_what_is_there(cx))).await,
+            };
             arrived = self.take_in()?;
             if let ControlFlow::Break(loss) = end {
                 return Err(loss);
@@ -237,11 +243,18 @@ impl<'a, I: Intake> Link<'a, I> {
         ControlFlow::Continue(())
     }
 
-    /// Takes in every packet that is whole; returns how many messages came.
+    /// Takes in the packets that are whole, as long as the intake has room: a broker that overruns its window must not
+    /// make ours larger. Returns how many messages came.
     fn take_in(&mut self) -> Result<u64, Loss> {
         let received_ms = wall_clock_ms();
         let mut arrived = 0;
-        while let Some(packet) = self.decoder.take_next()? {
+        self.backlog = false;
+        loop {
+            if !self.intake.has_room() {
+                self.backlog = true;
+                return Ok(arrived);
+            }
+            let Some(packet) = self.decoder.take_next()? else { return Ok(arrived) };
             match packet {
                 Incoming::Publish(publish) => {
                     arrived += 1;
@@ -258,7 +271,6 @@ impl<'a, I: Intake> Link<'a, I> {
                 Incoming::Connack(_) => return Err(Violation::protocol("a second CONNACK").into()),
             }
         }
-        Ok(arrived)
     }
 
     #[inline]

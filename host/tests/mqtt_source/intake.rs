@@ -51,10 +51,11 @@ impl Intake for ScriptedIntake {
 
     fn arrive(&mut self, arrival: Arrival) {
         let Arrival { message, packet_id, .. } = arrival;
-        let slot = self.ledger.arrive(packet_id, message.qos, message.size_bytes(), ());
+        let slot = self.ledger.arrive(packet_id, message.qos, 1, message.size_bytes(), ());
         self.desk.count.fetch_add(1, Ordering::SeqCst);
         if self.desk.at_once.load(Ordering::SeqCst) {
-            return self.ledger.pay(slot);
+            self.ledger.pay(slot);
+            return;
         }
         self.desk.arrived.lock().unwrap().push((slot, message));
     }
