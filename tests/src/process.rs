@@ -115,6 +115,16 @@ impl Process {
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
 
+    /// Processor time used so far, from `/proc` (hundredths of a second are the kernel's unit towards programs).
+    #[must_use]
+    pub fn cpu_time(&self) -> Option<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).ok()?;
+        // The second field is the name in parentheses and may hold anything; user and system time are 14 and 15.
+        let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let hundredths: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+        Some(Duration::from_millis(hundredths * 10))
+    }
+
     /// Resident memory in bytes, from `/proc`.
     #[must_use]
     pub fn memory_bytes(&self) -> Option<u64> {

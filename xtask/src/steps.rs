@@ -5,10 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::group;
-use crate::place::root;
-
-/// One profile for everything: the big dependencies are built once.
-pub(crate) const PROFILE: [&str; 2] = ["--profile", "fast"];
+use crate::place::{root, target};
 
 /// Something to do, with a name for the report.
 pub(crate) struct Step {
@@ -48,14 +45,17 @@ pub(crate) fn program(name: &str, minutes: u64, program: &str, arguments: &[&str
     Step { name: name.to_owned(), limit: Duration::from_secs(minutes * 60), command }
 }
 
+/// Builds everything at once in one profile: asked for piece by piece, cargo would choose other features for each piece
+/// and build the big dependencies again.
+pub(crate) fn build() -> Step {
+    cargo("build", 40, &["build", "--profile", "fast", "--workspace", "--all-targets"])
+}
+
 /// `cargo xtask bench`.
 pub(crate) fn bench(arguments: &[&str]) -> Result<(), String> {
-    let mut all = vec!["run"];
-    all.extend(PROFILE);
-    all.extend(["--package", "tidegate-benches", "--bin", "bench", "--"]);
-    all.extend(arguments);
-    cargo("build the program", 40, &["build", "--profile", "fast", "--workspace"]).run()?;
-    cargo("bench", 120, &all).run()
+    build().run()?;
+    let bench = target().join("fast").join("bench").display().to_string();
+    program("bench", 120, &bench, arguments).run()
 }
 
 /// The command as a person would type it.

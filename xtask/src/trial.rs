@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::place::{packages, root, target};
-use crate::steps::{Step, cargo};
+use crate::steps::{Step, build, cargo};
 use crate::{tidy, tools};
 
 /// How much is tried.
@@ -75,11 +75,6 @@ fn conclude(report: &Report) -> Result<(), String> {
         0 => Ok(()),
         count => Err(format!("{count} steps failed")),
     }
-}
-
-/// Everything at once, so that features are the same in all later steps.
-fn build() -> Step {
-    cargo("build", 40, &["build", "--profile", "fast", "--workspace"])
 }
 
 fn checks(report: &mut Report) {

@@ -92,8 +92,14 @@ fn kafka_frozen() {
     let seconds = scaled(8, 30);
     let (mut plant, load, publishing) = loaded(20 + seconds);
     plant.kafka.freeze();
+    // The window fills first.
+    thread::sleep(Duration::from_secs(2));
+    let before = plant.bridge.process().cpu_time();
     thread::sleep(Duration::from_secs(seconds.into()));
+    let used = plant.bridge.process().cpu_time().zip(before).map(|(now, before)| now - before);
     plant.kafka.thaw();
+    println!("{used:?} of processor time in {seconds} s while Kafka was frozen");
+    assert!(used.is_some_and(|used| used <= Duration::from_millis(100) * seconds), "more than a tenth of a core");
     let (_, verdict) = plant.judge(&load, publishing);
     verdict.assert_clean(0);
     plant.assert_accounts();

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::Value;
 use tidegate_tests::bridge::tidegate_with;
 use tidegate_tests::payload::{Random, seed};
+use tidegate_tests::tier::scaled;
 
 use super::Bed;
 
@@ -96,7 +97,7 @@ fn delivered(bed: &Bed) -> Vec<Plain> {
 fn explain_agrees_with_run() {
     let mut random = Random::new(seed());
     let rules: String = (0..30).map(|number| rule(&mut random, number)).collect();
-    let topics = topics(&mut random, 100);
+    let topics = topics(&mut random, scaled(100, 500));
     let bed = Bed::start(&KAFKA_TOPICS, "", "", &rules);
     let mut wanted = Vec::new();
     for (id, topic) in (1..).zip(&topics) {
