@@ -40,7 +40,7 @@ impl Delivery {
         let mut old = self.state.live_mut().take();
         while !self.state.is_stopping() {
             if let Some(old) = old.take() {
-                self.drain(old);
+                self.drain(&old);
             }
             self.sort_returned(&mut backlog);
             self.back_off();
@@ -55,12 +55,12 @@ impl Delivery {
     }
 
     /// Waits until `old` has reported on everything.
-    fn drain(&mut self, old: Live) {
+    fn drain(&mut self, old: &Live) {
         old.native.purge(false);
-        self.hear_until_empty(&old, LAST_ANSWERS);
+        self.hear_until_empty(old, LAST_ANSWERS);
         if self.state.book().len() > 0 {
             old.native.purge(true);
-            self.hear_until_empty(&old, RETURN_MAX);
+            self.hear_until_empty(old, RETURN_MAX);
         }
         let missing = self.state.book().redeem_all();
         if !missing.is_empty() {
