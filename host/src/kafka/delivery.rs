@@ -89,6 +89,10 @@ impl Delivery {
     /// down, where there is none in use.
     pub(super) fn hear(&mut self, wait: Duration, old: Option<&Live>) {
         let mut event = self.native.poll(wait);
+        if event.is_some() {
+            // Before the reports are gone through: Kafka is not to wait for that.
+            self.let_go();
+        }
         let mut count = 0;
         while let Some(next) = event {
             self.take(next, old);

@@ -54,14 +54,22 @@ impl Keeper {
     pub(super) fn run(&self, state: &State) {
         let mut watch = Watch::default();
         while !state.is_stopping() {
-            let again = if ask(state, &mut watch) { ASK_EVERY } else { ASK_AGAIN };
-            self.wait(state, again);
+            self.start_question();
+            if !ask(state, &mut watch) {
+                self.ask_by(Instant::now() + ASK_AGAIN);
+            }
+            self.wait(state);
         }
     }
 
-    fn wait(&self, state: &State, at_most: Duration) {
+    /// Sets the time of the next question before this one is asked, so that a call for a new answer that comes meanwhile
+    /// is not forgotten.
+    fn start_question(&self) {
+        *self.due.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + ASK_EVERY;
+    }
+
+    fn wait(&self, state: &State) {
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        *due = Instant::now() + at_most;
         while !state.is_stopping() {
             let left = due.saturating_duration_since(Instant::now());
             if left == Duration::ZERO {
@@ -129,5 +137,31 @@ impl Watch {
             self.oldest = None;
             state.ask_for_renewal();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn due_in(keeper: &Keeper) -> Duration {
+        keeper.due.lock().unwrap().saturating_duration_since(Instant::now())
+    }
+
+    #[test]
+    fn a_call_during_a_question_is_not_forgotten() {
+        let keeper = Keeper::default();
+        keeper.start_question();
+        assert!(due_in(&keeper) > ASK_SOON);
+        keeper.ask_soon();
+        assert!(due_in(&keeper) <= ASK_SOON);
+    }
+
+    #[test]
+    fn a_later_call_does_not_put_a_question_off() {
+        let keeper = Keeper::default();
+        keeper.ask_soon();
+        keeper.ask_by(Instant::now() + ASK_EVERY);
+        assert!(due_in(&keeper) <= ASK_SOON);
     }
 }

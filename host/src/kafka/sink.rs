@@ -57,7 +57,8 @@ impl Producer {
         let (for_delivery, for_scout) = (state.clone(), state.clone());
         producer.spawn("kafka-reports", move || Delivery::new(for_delivery, native).run())?;
         producer.spawn("kafka-scout", move || Scout::new(for_scout).run())?;
-        producer.spawn("kafka-keeper", move || keeper.run(&state))?;
+        // Not waited for at the end: it may be in the middle of a question that nobody answers.
+        let _detached = thread("kafka-keeper", move || keeper.run(&state))?;
         Ok(producer)
     }
 
@@ -101,8 +102,7 @@ impl Producer {
     }
 
     fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
-        let thread = thread::Builder::new().name(name.into()).spawn(run).map_err(StartError::Thread)?;
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread(name, run)?);
         Ok(())
     }
 
@@ -245,6 +245,10 @@ impl Drop for Producer {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    thread::Builder::new().name(name.into()).spawn(run).map_err(StartError::Thread)
 }
 
 /// A shipment between the queue and librdkafka.

@@ -1,190 +1,19 @@
 //! The producer against librdkafka's mock cluster.
 
-mod refused_topics;
-
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use rdkafka::ClientConfig;
 use rdkafka::bindings::rd_kafka_resp_err_t as Code;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Headers as _, Message as _};
-use rdkafka::mocking::MockCluster;
-use rdkafka::producer::DefaultProducerContext;
-use rdkafka::types::RDKafkaApiKey;
-use rdkafka::{Offset, TopicPartitionList};
 
 use super::Producer;
 use super::outstanding::Debt;
-use super::testing::{cluster, record, topics};
-use crate::ack::{AckToken, Desk, FailureKind, Report, RuleNo, Settlement, Slot, SourceNo};
-use crate::config::{ClusterConfig, OnTopicRefused};
-use crate::message::{Header, Record};
-use crate::meters::Meters;
+use super::testing::{Bed, PATIENCE, Seen, all_delivered, cluster, failures, record, wait_for};
+use crate::ack::{FailureKind, RuleNo, Settlement, Slot};
+use crate::config::OnTopicRefused;
+use crate::message::Header;
 use crate::seam::{Shipment, Sink};
-use crate::topic::{ClusterNo, KafkaTopics};
-
-/// Nothing here takes that long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(15);
-
-/// A mock cluster with topic `t`, a producer for it, and a source that waits for settlements.
-struct Bed {
-    mock: MockCluster<'static, DefaultProducerContext>,
-    partitions: i32,
-    producer: Arc<Producer>,
-    meters: Arc<Meters>,
-    topics: KafkaTopics,
-    desk: &'static Desk,
-    woken: Receiver<()>,
-    outbox: VecDeque<Shipment>,
-    slots: u64,
-}
-
-/// A record as a consumer sees it.
-#[derive(Debug, PartialEq, Eq)]
-struct Seen {
-    partition: i32,
-    key: Option<String>,
-    payload: Option<String>,
-    headers: Vec<(String, String)>,
-    timestamp_ms: Option<i64>,
-}
-
-impl Bed {
-    fn new(partitions: i32, change: impl FnOnce(&mut ClusterConfig)) -> Self {
-        let mock = MockCluster::new(1).unwrap();
-        mock.create_topic("t", partitions, 1).unwrap();
-        let mut config = cluster(&mock.bootstrap_servers());
-        change(&mut config);
-        let (wake, woken) = channel();
-        let desk = Desk::open(SourceNo::new(0).unwrap(), move || {
-            let _nobody_waits = wake.send(());
-        });
-        let meters = Arc::new(Meters::default());
-        let producer = Producer::start(&config, ClusterNo(0), vec![desk], meters.clone()).unwrap();
-        Self { mock, partitions, producer, meters, topics: topics(), desk, woken, outbox: VecDeque::new(), slots: 0 }
-    }
-
-    fn token(&mut self) -> AckToken {
-        self.slots += 1;
-        self.desk.token(Slot(self.slots), RuleNo::new(3).unwrap())
-    }
-
-    fn put(&mut self, record: Record) {
-        let token = self.token();
-        self.outbox.push_back(Shipment { record, token });
-    }
-
-    /// `count` records over `keys` keys, numbered in order; hands them over in pieces of a batch's size.
-    fn send_numbered(&mut self, count: usize, keys: usize) {
-        let topic = self.topics.intern("t").unwrap();
-        for number in 0..count {
-            self.put(record(&topic, &format!("k{}", number % keys), &number.to_string()));
-            if self.outbox.len() >= 100 {
-                self.producer.send(&mut self.outbox);
-            }
-        }
-    }
-
-    /// Waits for `count` settlements, offering again what was not taken.
-    fn settlements(&mut self, count: usize) -> Vec<Report> {
-        let (mut all, mut some, end) = (Vec::new(), Vec::new(), Instant::now() + PATIENCE);
-        while all.len() < count {
-            assert!(
-                Instant::now() < end,
-                "{} of {count} settled: {all:?} {:?} {:?}",
-                all.len(),
-                self.producer.state().parked(),
-                self.producer.state().book()
-            );
-            self.producer.send(&mut self.outbox);
-            let _or_look_again = self.woken.recv_timeout(Duration::from_millis(5));
-            self.desk.collect(&mut some);
-            all.append(&mut some);
-        }
-        assert_eq!(all.len(), count, "{all:?}");
-        all
-    }
-
-    fn fail_produce(&self, codes: &[Code]) {
-        self.mock.request_errors(RDKafkaApiKey::Produce, codes);
-    }
-
-    /// Reads topic `t` until `enough` says so.
-    fn consume_until(&self, mut enough: impl FnMut(&[Seen]) -> bool) -> Vec<Seen> {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", self.mock.bootstrap_servers())
-            .set("group.id", "not used")
-            .create()
-            .unwrap();
-        let mut all = TopicPartitionList::new();
-        for partition in 0..self.partitions {
-            all.add_partition_offset("t", partition, Offset::Beginning).unwrap();
-        }
-        consumer.assign(&all).unwrap();
-        let (mut seen, end) = (Vec::new(), Instant::now() + PATIENCE);
-        while !enough(&seen) {
-            assert!(Instant::now() < end, "{} records seen", seen.len());
-            if let Some(message) = consumer.poll(Duration::from_millis(100)) {
-                seen.push(Seen::of(&message.unwrap()));
-            }
-        }
-        seen
-    }
-
-    fn consume(&self, count: usize) -> Vec<Seen> {
-        self.consume_until(|seen| seen.len() >= count)
-    }
-
-    /// All of 0 to `count` are there, and the first occurrences of each key are in order.
-    fn check_numbered(&self, count: usize, keys: usize) {
-        let mut wanted: HashMap<usize, usize> = (0..keys).map(|key| (key, key)).collect();
-        let mut looked_at = 0;
-        self.consume_until(|seen| {
-            for next in &seen[looked_at..] {
-                let number: usize = next.payload.as_ref().unwrap().parse().unwrap();
-                let wanted = wanted.get_mut(&(number % keys)).unwrap();
-                assert!(number <= *wanted, "{number} came before {wanted}");
-                if number == *wanted {
-                    *wanted += keys;
-                }
-            }
-            looked_at = seen.len();
-            wanted.values().all(|wanted| *wanted >= count)
-        });
-    }
-}
-
-impl Seen {
-    fn of(message: &rdkafka::message::BorrowedMessage<'_>) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let headers = message.headers().map_or(Vec::new(), |headers| {
-            headers.iter().map(|header| (header.key.to_owned(), text(header.value.unwrap()))).collect()
-        });
-        Self {
-            partition: message.partition(),
-            key: message.key().map(text),
-            payload: message.payload().map(text),
-            headers,
-            timestamp_ms: message.timestamp().to_millis(),
-        }
-    }
-}
-
-fn all_delivered(reports: &[Report]) -> bool {
-    reports.iter().all(|report| matches!(report.settlement, Settlement::Delivered))
-}
-
-fn failures(reports: &[Report]) -> Vec<(u64, FailureKind)> {
-    let failed = reports.iter().filter_map(|report| match &report.settlement {
-        Settlement::Failed(failure) => Some((report.slot.0, failure.kind)),
-        _ => None,
-    });
-    failed.collect()
-}
+use crate::topic::ClusterNo;
 
 #[test]
 fn a_record_arrives_as_it_was_given() {
@@ -366,6 +195,81 @@ fn a_record_over_the_clients_limit_fails_and_the_others_pass() {
 }
 
 #[test]
+fn a_missing_topic_holds_its_records_until_it_is_there() {
+    let mut bed = Bed::new(1, |_| {});
+    bed.mock.topic_error("t", Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+    bed.send_numbered(500, 3);
+    wait_for(|| bed.producer.state().cluster.held.get() == 500);
+    let topic = bed.topics.intern("t").unwrap();
+    for number in 500..600 {
+        bed.put(record(&topic, &format!("k{}", number % 3), &number.to_string()));
+    }
+    bed.producer.send(&mut bed.outbox);
+    assert!(bed.outbox.is_empty());
+    bed.mock.topic_error("t", Code::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+    assert!(all_delivered(&bed.settlements(600)));
+    bed.check_numbered(600, 3);
+    wait_for(|| bed.producer.state().cluster.held.get() == 0);
+}
+
+#[test]
+fn order_holds_on_a_topic_that_comes_and_goes() {
+    let mut bed = Bed::new(3, |_| {});
+    let topic = bed.topics.intern("t").unwrap();
+    let native = |bed: &Bed| bed.producer.state().live().as_ref().unwrap().native.clone();
+    for round in 0..20 {
+        let refusal = match round % 2 {
+            0 => Code::RD_KAFKA_RESP_ERR_NO_ERROR,
+            _ => Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+        };
+        bed.mock.topic_error("t", refusal).unwrap();
+        for number in round * 100..(round + 1) * 100 {
+            bed.put(record(&topic, &format!("k{}", number % 7), &number.to_string()));
+            bed.producer.send(&mut bed.outbox);
+            if number % 100 == 50 {
+                native(&bed).metadata(None, PATIENCE).unwrap();
+            }
+        }
+    }
+    bed.mock.topic_error("t", Code::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+    assert!(all_delivered(&bed.settlements(2_000)));
+    bed.check_numbered(2_000, 7);
+}
+
+#[test]
+fn a_topic_that_may_not_be_written_does_not_stop_others() {
+    let mut bed = Bed::new(1, |_| {});
+    bed.mock.create_topic("closed", 1, 1).unwrap();
+    bed.mock.topic_error("closed", Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
+    let closed = bed.topics.intern("closed").unwrap();
+    bed.put(record(&closed, "k", "waits"));
+    bed.send_numbered(100, 3);
+    assert!(all_delivered(&bed.settlements(100)));
+    bed.mock.topic_error("closed", Code::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+    let last = bed.settlements(1);
+    assert_eq!((last[0].slot.0, all_delivered(&last)), (1, true));
+}
+
+#[test]
+fn a_refused_topic_fails_its_records_where_the_setting_says_so_but_never_a_dead_letter() {
+    let mut bed = Bed::new(1, |config| config.on_topic_refused = OnTopicRefused::DeadLetter);
+    bed.mock.create_topic("closed", 1, 1).unwrap();
+    bed.mock.topic_error("closed", Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
+    let closed = bed.topics.intern("closed").unwrap();
+    for _ in 0..3 {
+        bed.put(record(&closed, "k", "v"));
+    }
+    let token = bed.desk.dead_letter_token(Slot(4), RuleNo::new(3).unwrap());
+    bed.outbox.push_back(Shipment { record: record(&closed, "k", "dead letter"), token });
+    let refused = FailureKind::TopicRefused;
+    assert_eq!(failures(&bed.settlements(3)), [(1, refused), (2, refused), (3, refused)]);
+    assert_eq!(bed.producer.state().parked().records(), 1);
+    bed.mock.topic_error("closed", Code::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+    let last = bed.settlements(1);
+    assert!(last[0].dead_letter && all_delivered(&last));
+}
+
+#[test]
 fn a_full_queue_leaves_the_rest_in_order() {
     let mut bed = Bed::new(1, |config| config.queue_bytes = 128 * 1_000);
     bed.mock.broker_down(1).unwrap();
@@ -434,12 +338,4 @@ fn a_property_that_librdkafka_does_not_know_is_told() {
     let error = Producer::start(&config, ClusterNo(0), Vec::new(), Arc::default()).err().unwrap();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("no.such.thing"), "{cause}");
-}
-
-fn wait_for(mut it: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !it() {
-        assert!(Instant::now() < end);
-        std::thread::yield_now();
-    }
 }
