@@ -1,6 +1,8 @@
 //! The data path between its edges: messages in, shipments and acknowledgements out. The sink here is the test's hand: it
 //! keeps what it is given until the test says what Kafka answered.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, too")]
+
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
