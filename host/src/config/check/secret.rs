@@ -19,6 +19,10 @@ pub(super) fn secret(section: &Section<'_, '_>, name: &'static str) -> Option<Se
             Some(Secret::new(text.clone()))
         }
         Value::Table(table) => {
+            // Whatever else stands here was meant to be the secret itself.
+            for (_, entry) in table.entries.iter().filter(|(name, _)| !matches!(name.as_ref(), "env" | "file")) {
+                item.review.mask(entry.node.span);
+            }
             let section = Section::of(item.review, table, &SECRET, item.path.clone(), item.node.span);
             from_elsewhere(&item, &section, table.entries.is_empty())
         }
