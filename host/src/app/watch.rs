@@ -1,12 +1,15 @@
 //! Watches the configuration's files and folders and asks for a reload when they have changed.
 //!
-//! Folders are watched, not files: editors rename a new file over the old, Kubernetes swaps a symbolic link. What is
-//! watched is told again after each reload, since a new file may name another folder.
+//! Folders are watched, not files: editors rename a new file over the old, Kubernetes swaps a symbolic link. What else
+//! happens in such a folder is no concern of ours. What is watched is told again after each reload, since a new file
+//! may name another folder.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,75 +31,205 @@ const SECOND_LOOK: Duration = Duration::from_millis(500);
 /// Where the system gives no watch.
 pub fn start(reloader: Arc<Reloader>) -> notify::Result<()> {
     let (sender, events) = channel();
-    let mut watcher = notify::recommended_watcher(sender)?;
-    let mut watched = BTreeSet::new();
-    follow(&mut watcher, &mut watched, &reloader.watched());
-    thread::Builder::new().name("watch".into()).spawn(move || watch(&reloader, watcher, watched, &events))?;
+    let watcher = notify::recommended_watcher(sender)?;
+    let mut watch = Watch { watcher, folders: Folders::default(), events };
+    watch.follow(Folders::of(&reloader.watched()));
+    thread::Builder::new().name("watch".into()).spawn(move || watch.run(&reloader))?;
     Ok(())
 }
 
-fn watch(
-    reloader: &Reloader,
-    mut watcher: RecommendedWatcher,
-    mut watched: BTreeSet<PathBuf>,
-    events: &Receiver<notify::Result<Event>>,
-) {
-    while let Ok(event) = events.recv() {
-        if !matters(&event) {
-            continue;
-        }
-        settle(events);
-        let mut last = reloader.reload();
-        if matches!(last.outcome, ReloadOutcome::Rejected(_)) && events.recv_timeout(SECOND_LOOK).is_err() {
-            last = reloader.reload();
-        }
-        debug!(outcome = ?last.outcome, "files have changed");
-        follow(&mut watcher, &mut watched, &reloader.watched());
-    }
+struct Watch {
+    watcher: RecommendedWatcher,
+    folders: Folders,
+    events: Receiver<notify::Result<Event>>,
 }
 
-/// Waits until the files are quiet.
-fn settle(events: &Receiver<notify::Result<Event>>) {
-    let deadline = Instant::now() + QUIET_MAX;
-    while Instant::now() < deadline {
-        match events.recv_timeout(QUIET) {
-            Ok(_) => {}
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
-        }
-    }
-}
-
-fn matters(event: &notify::Result<Event>) -> bool {
-    match event {
-        Ok(event) => !matches!(event.kind, EventKind::Access(_)),
-        Err(error) => {
-            warn!(%error, "watching the configuration's files went wrong, reloading to be safe");
-            true
-        }
-    }
-}
-
-/// Watches the folders of `paths`, and the paths that are folders.
-fn follow(watcher: &mut RecommendedWatcher, watched: &mut BTreeSet<PathBuf>, paths: &[PathBuf]) {
-    let folder = |path: &PathBuf| match path.is_dir() {
-        true => path.clone(),
-        false => match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            Some(_) | None => Path::new(".").to_owned(),
-        },
-    };
-    let wanted: BTreeSet<PathBuf> = paths.iter().map(folder).collect();
-    for gone in watched.difference(&wanted) {
-        let _already_gone = watcher.unwatch(gone);
-    }
-    let mut standing: BTreeSet<PathBuf> = watched.intersection(&wanted).cloned().collect();
-    for new in wanted.difference(watched) {
-        match watcher.watch(new, RecursiveMode::NonRecursive) {
-            Ok(()) => {
-                standing.insert(new.clone());
+impl Watch {
+    fn run(mut self, reloader: &Reloader) {
+        while let Ok(event) = self.events.recv() {
+            if !self.folders.concerns(&event) {
+                continue;
             }
-            Err(error) => warn!(folder = %new.display(), %error, "a folder cannot be watched, use SIGHUP to reload"),
+            self.settle();
+            let mut last = reloader.reload();
+            if matches!(last.outcome, ReloadOutcome::Rejected(_)) && !self.next_before(Instant::now() + SECOND_LOOK) {
+                last = reloader.reload();
+            }
+            debug!(outcome = ?last.outcome, "files have changed");
+            self.follow(Folders::of(&reloader.watched()));
         }
     }
-    *watched = standing;
+
+    /// Waits until the files are quiet.
+    fn settle(&self) {
+        let deadline = Instant::now() + QUIET_MAX;
+        while self.next_before(deadline.min(Instant::now() + QUIET)) {}
+    }
+
+    /// Waits for a change that concerns us; whether there was one before `deadline`.
+    fn next_before(&self, deadline: Instant) -> bool {
+        loop {
+            match self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(event) if self.folders.concerns(&event) => return true,
+                Ok(_) if Instant::now() < deadline => {}
+                Ok(_) | Err(_) => return false,
+            }
+        }
+    }
+
+    /// Watches `wanted` instead of what is watched now.
+    fn follow(&mut self, mut wanted: Folders) {
+        for (gone, _) in self.folders.0.iter().filter(|(path, folder)| !wanted.has(path, folder)) {
+            let _already_gone = self.watcher.unwatch(gone);
+        }
+        wanted.0.retain(|path, folder| {
+            if self.folders.has(path, folder) {
+                return true;
+            }
+            let watched = self.watcher.watch(path, RecursiveMode::NonRecursive);
+            if let Err(error) = &watched {
+                warn!(folder = %path.display(), %error, "a folder cannot be watched, use SIGHUP to reload");
+            }
+            watched.is_ok()
+        });
+        self.folders = wanted;
+    }
+}
+
+/// What of a folder is ours.
+#[derive(Debug)]
+enum Interest {
+    Whole,
+    /// Only entries of these names.
+    Names(BTreeSet<OsString>),
+}
+
+#[derive(Debug)]
+struct Folder {
+    interest: Interest,
+    /// The folder that the path led to: another one may stand there later, and the system watches folders, not paths.
+    inode: Option<u64>,
+}
+
+/// The folders to watch.
+#[derive(Debug, Default)]
+struct Folders(BTreeMap<PathBuf, Folder>);
+
+impl Folders {
+    /// The folders among `paths`, and those that hold the rest. Where a file is a symbolic link, what it leads through
+    /// may change under any name, so its folder counts whole.
+    fn of(paths: &[PathBuf]) -> Self {
+        let mut folders = Self::default();
+        for path in paths {
+            let (is_folder, is_link) = (path.is_dir(), path.is_symlink());
+            if is_folder {
+                folders.folder(path).interest = Interest::Whole;
+            }
+            if !is_folder || is_link {
+                folders.add_entry(path, is_link && !is_folder);
+            }
+        }
+        folders
+    }
+
+    fn add_entry(&mut self, path: &Path, whole: bool) {
+        let Some(name) = path.file_name() else { return };
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = self.folder(folder);
+        match &mut folder.interest {
+            _ if whole => folder.interest = Interest::Whole,
+            Interest::Whole => {}
+            Interest::Names(names) => {
+                names.insert(name.to_owned());
+            }
+        }
+    }
+
+    fn folder(&mut self, path: &Path) -> &mut Folder {
+        let inode = || path.metadata().ok().map(|metadata| metadata.ino());
+        let new = || Folder { interest: Interest::Names(BTreeSet::new()), inode: inode() };
+        self.0.entry(path.to_owned()).or_insert_with(new)
+    }
+
+    fn has(&self, path: &Path, folder: &Folder) -> bool {
+        self.0.get(path).is_some_and(|known| known.inode == folder.inode)
+    }
+
+    fn concerns(&self, event: &notify::Result<Event>) -> bool {
+        match event {
+            Ok(event) if matches!(event.kind, EventKind::Access(_)) => false,
+            // Without a path: events were lost.
+            Ok(event) => event.paths.is_empty() || event.paths.iter().any(|path| self.holds(path)),
+            Err(error) => {
+                warn!(%error, "watching the configuration's files went wrong, reloading to be safe");
+                true
+            }
+        }
+    }
+
+    fn holds(&self, path: &Path) -> bool {
+        let folder = path.parent().and_then(|parent| self.0.get(parent));
+        self.0.contains_key(path)
+            || match folder.map(|folder| &folder.interest) {
+                Some(Interest::Whole) => true,
+                Some(Interest::Names(names)) => path.file_name().is_some_and(|name| names.contains(name)),
+                None => false,
+            }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use notify::event::{AccessKind, CreateKind};
+
+    use super::*;
+
+    fn concerns(folders: &Folders, kind: EventKind, path: &Path) -> bool {
+        folders.concerns(&Ok(Event::new(kind).add_path(path.to_owned())))
+    }
+
+    fn created(folders: &Folders, path: &Path) -> bool {
+        concerns(folders, EventKind::Create(CreateKind::File), path)
+    }
+
+    #[test]
+    fn a_neighbour_of_a_file_is_no_concern_but_all_in_a_folder_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, rules) = (dir.path().join("tidegate.toml"), dir.path().join("rules.d"));
+        fs::create_dir(&rules).unwrap();
+        let folders = Folders::of(&[file.clone(), rules.clone()]);
+        assert!(created(&folders, &file));
+        assert!(created(&folders, &rules.join("new.toml")));
+        assert!(!created(&folders, &dir.path().join("other.toml")));
+        assert!(!concerns(&folders, EventKind::Access(AccessKind::Read), &file));
+    }
+
+    #[test]
+    fn all_that_happens_beside_a_link_to_a_file_is_a_concern() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("tidegate.toml");
+        symlink("..data/tidegate.toml", &file).unwrap();
+        let folders = Folders::of(&[file]);
+        assert!(created(&folders, &dir.path().join("..data")));
+    }
+
+    #[test]
+    fn the_swap_of_a_link_to_a_folder_is_a_concern() {
+        let dir = tempfile::tempdir().unwrap();
+        let rules = dir.path().join("rules.d");
+        fs::create_dir(dir.path().join("one")).unwrap();
+        symlink("one", &rules).unwrap();
+        let folders = Folders::of(std::slice::from_ref(&rules));
+        assert!(created(&folders, &rules));
+        assert!(created(&folders, &rules.join("a.toml")));
+        assert!(!created(&folders, &dir.path().join("two")));
+    }
+
+    #[test]
+    fn lost_events_are_a_concern() {
+        assert!(Folders::default().concerns(&Ok(Event::new(EventKind::Other))));
+    }
 }

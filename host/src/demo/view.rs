@@ -21,6 +21,8 @@ pub struct View<W> {
     shown: Option<Instant>,
     /// Lines of the picture that stands, to be drawn over.
     standing: usize,
+    /// What a pipe was told last.
+    told: String,
 }
 
 /// One moment of the demo.
@@ -41,7 +43,7 @@ impl View<io::Stdout> {
 
 impl<W: Write> View<W> {
     fn new(out: W, terminal: bool) -> Self {
-        Self { out, terminal, shown: None, standing: 0 }
+        Self { out, terminal, shown: None, standing: 0, told: String::new() }
     }
 
     /// # Errors
@@ -49,6 +51,16 @@ impl<W: Write> View<W> {
     pub fn say(&mut self, text: &str) -> io::Result<()> {
         self.standing = 0;
         self.out.write_all(text.as_bytes())?;
+        self.out.flush()
+    }
+
+    /// A line in a pipe, unless nothing changed since the last one.
+    fn tell(&mut self, line: String) -> io::Result<()> {
+        if line == self.told {
+            return Ok(());
+        }
+        self.told = line;
+        self.out.write_all(self.told.as_bytes())?;
         self.out.flush()
     }
 
@@ -64,7 +76,7 @@ impl<W: Write> View<W> {
     pub fn show(&mut self, now: Instant, moment: &Moment) -> io::Result<()> {
         self.shown = Some(now);
         if !self.terminal {
-            return self.say(&line(moment));
+            return self.tell(line(moment));
         }
         let picture = picture(moment);
         let mut drawing = String::from("\x1b[?7l"); // a narrow terminal cuts lines instead of wrapping them
@@ -211,10 +223,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_gets_plain_lines() {
+    fn a_pipe_gets_plain_lines_and_none_twice() {
         let expected = "   5 s  sent 10,000  acknowledged 10,000  decoded 8,000  filtered 1,600  \
                         dead-lettered 400  delivered 8,400  in flight 7\n";
-        assert_eq!(shown(false, 2), expected.repeat(2));
+        assert_eq!(shown(false, 2), expected);
     }
 
     #[test]
