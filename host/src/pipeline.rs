@@ -5,6 +5,7 @@
 
 pub mod chain;
 pub mod copies;
+pub mod groups;
 pub mod instances;
 pub mod lane;
 pub mod letters;

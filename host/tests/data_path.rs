@@ -394,6 +394,40 @@ fn a_held_message_waits_for_the_rule_of_the_day_and_nothing_overtakes_it() {
 }
 
 #[test]
+fn several_rules_of_one_lane_each_keep_their_order() {
+    let second = RuleText { name: "second", from: "b/{b}", ..STAGED };
+    let mut bench = Bench::new(&[STAGED, second]);
+    // All are there before the lane begins: more than one batch of each rule, mixed.
+    for _ in 0..80 {
+        bench.arrive("a/x", "1");
+        bench.arrive("b/x", "2");
+        bench.arrive("a/x", "3");
+    }
+    let mut bench = bench.with_lane();
+    bench.until(|bench| bench.hand.values().len() == 240);
+    let (values, topics) = (bench.hand.values(), bench.hand.topics());
+    assert!(topics.iter().all(|topic| topic == "k.x"));
+    let of_first: Vec<_> = values.iter().filter(|value| *value != "<2>").collect();
+    assert!(of_first.chunks(2).all(|pair| pair == ["<1>", "<3>"]), "{of_first:?}");
+    bench.hand.deliver_all();
+    assert_eq!(bench.until(|bench| bench.pipeline.in_flight() == 0), (1..=240).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_message_of_which_a_record_cannot_be_made_fails_whole_and_alone() {
+    // The second record of `two` names a topic; the first has the rule's, which is too long here.
+    let long = "x".repeat(250);
+    let mut bench = Bench::new(&[RuleText { topic: &long, ..STAGED }]).with_lane();
+    for payload in ["two", "drop", "two"] {
+        bench.arrive("a/x", payload);
+    }
+    bench.until(|bench| bench.hand.topics() == ["dead", "dead"]);
+    assert_eq!(bench.hand.values(), ["two", "two"]);
+    bench.hand.deliver_all();
+    assert_eq!(bench.until(|bench| bench.pipeline.in_flight() == 0), [1, 2, 3]);
+}
+
+#[test]
 fn a_rule_that_leaves_its_lane_overtakes_nothing() {
     let mut bench = Bench::new(&[STAGED]);
     bench.arrive("a/x", "1");

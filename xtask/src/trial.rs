@@ -13,8 +13,18 @@ pub(crate) enum Tier {
     Quick,
     /// Real servers, at a scale for every run.
     Full,
-    /// Real servers, at the scale of the acceptance.
+    /// Real servers, at the scale of a release.
     Long,
+}
+
+impl Tier {
+    /// What the tests are told.
+    fn scale(self) -> &'static str {
+        match self {
+            Self::Quick | Self::Full => "full",
+            Self::Long => "long",
+        }
+    }
 }
 
 /// Counts what passed and failed.
@@ -59,7 +69,7 @@ pub(crate) fn run(tier: Tier) -> Result<(), String> {
     report.step(cargo("format", 2, &["fmt", "--all", "--check"]));
     report.take("tidy", tidy::run);
     if report.step(build()) {
-        checks(&mut report);
+        checks(&mut report, tier);
         plugins(&mut report);
         end_to_end(&mut report, tier);
     }
@@ -77,12 +87,13 @@ fn conclude(report: &Report) -> Result<(), String> {
     }
 }
 
-fn checks(report: &mut Report) {
+fn checks(report: &mut Report, tier: Tier) {
     let lints = ["clippy", "--profile", "fast", "--workspace", "--all-targets", "--", "-D", "warnings"];
     report.step(cargo("lints", 15, &lints));
     // With the scripted end-to-end tests; those with real servers are marked `ignored` and come last.
     let tests = ["test", "--profile", "fast", "--workspace", "--no-fail-fast"];
-    report.step(cargo("tests without servers", 25, &tests).env("RUST_TEST_THREADS", "2"));
+    let tests = cargo("tests without servers", 25, &tests).env("RUST_TEST_THREADS", "2");
+    report.step(tests.env("TIDEGATE_TIER", tier.scale()));
 }
 
 /// Plugins and the guests of tests lie outside the workspace: they are built for another machine. Their own tests run
@@ -99,11 +110,10 @@ fn plugins(report: &mut Report) {
 
 /// The tests with real servers, one by one.
 fn end_to_end(report: &mut Report, tier: Tier) {
-    let scale = if tier == Tier::Long { "long" } else { "full" };
     let minutes = if tier == Tier::Long { 180 } else { 25 };
     let mut arguments = vec!["test", "--profile", "fast", "--workspace", "--test", "e2e", "--"];
     arguments.extend(["--test-threads=1", "--nocapture", "--ignored", "full::"]);
     if tier != Tier::Quick {
-        report.step(cargo("end to end, real servers", minutes, &arguments).env("TIDEGATE_TIER", scale));
+        report.step(cargo("end to end, real servers", minutes, &arguments).env("TIDEGATE_TIER", tier.scale()));
     }
 }

@@ -9,12 +9,13 @@ use std::time::Duration;
 use tracing::{error, warn};
 
 use super::chain::{self, BATCH_MESSAGES_MAX, Carried, Draft, Nobody};
+use super::groups::Groups;
 use super::instances::Instances;
 use super::records;
 use super::route::Leg;
 use crate::ack::{AckToken, Desk, Failure, Report, Settlement};
 use crate::config::OnError;
-use crate::message::Message;
+use crate::message::{Message, Record};
 use crate::router::Rule;
 use crate::seam::{Shipment, Sink};
 use crate::topic::KafkaTopics;
@@ -98,27 +99,44 @@ impl Lane {
         self.more.notify_all();
     }
 
-    fn wait(&self, ended: &AtomicBool) -> Vec<Job> {
+    /// Waits for jobs and takes all of them into `jobs`, which is empty and gives its room to the queue.
+    fn wait(&self, ended: &AtomicBool, jobs: &mut Vec<Job>) {
         let mut queue = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         while queue.is_empty() && !ended.load(Ordering::Acquire) {
             queue = self.more.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        std::mem::take(&mut *queue)
+        std::mem::swap(&mut *queue, jobs);
     }
 }
 
 /// Counts jobs as carried when it goes, also in a panic; the last one of a source rings at its desk.
 struct Open<'a> {
     lane: &'a Lane,
-    desk: &'static Desk,
-    jobs: usize,
+    /// By source.
+    jobs: Vec<(&'static Desk, usize)>,
+}
+
+impl<'a> Open<'a> {
+    fn of(lane: &'a Lane, jobs: &[Job]) -> Self {
+        let mut counts: Vec<(&'static Desk, usize)> = Vec::new();
+        for job in jobs {
+            let desk = job.token.desk();
+            match counts.iter_mut().find(|(counted, _)| std::ptr::eq(*counted, desk)) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((desk, 1)),
+            }
+        }
+        Self { lane, jobs: counts }
+    }
 }
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        let before = self.lane.open[self.desk.source().place()].fetch_sub(self.jobs, Ordering::AcqRel);
-        if before == self.jobs {
-            self.desk.ring();
+        for (desk, jobs) in &self.jobs {
+            let before = self.lane.open[desk.source().place()].fetch_sub(*jobs, Ordering::AcqRel);
+            if before == *jobs {
+                desk.ring();
+            }
         }
     }
 }
@@ -127,56 +145,69 @@ struct Worker<'a> {
     lane: &'a Lane,
     outlets: &'a Outlets,
     instances: Instances,
+    groups: Groups,
+    /// By cluster.
     shipments: Vec<VecDeque<Shipment>>,
     reports: Vec<Report>,
+    /// The records of one message with their clusters.
+    records: Vec<(usize, Record)>,
 }
 
 impl<'a> Worker<'a> {
     fn new(lane: &'a Lane, number: usize, outlets: &'a Outlets) -> Self {
         let shipments = outlets.sinks.iter().map(|_| VecDeque::new()).collect();
-        Self { lane, outlets, instances: Instances::new(number), shipments, reports: Vec::new() }
+        let (groups, reports, records) = (Groups::default(), Vec::new(), Vec::new());
+        Self { lane, outlets, instances: Instances::new(number), groups, shipments, reports, records }
     }
 
     fn work(&mut self) {
+        let mut jobs = Vec::new();
         while !self.outlets.ended.load(Ordering::Acquire) {
-            let jobs = self.lane.wait(&self.outlets.ended);
-            for (desk, jobs) in by_rule(jobs) {
-                self.carry_all(desk, jobs);
+            self.lane.wait(&self.outlets.ended, &mut jobs);
+            let open = Open::of(self.lane, &jobs);
+            jobs.drain(..).for_each(|job| self.groups.add(job));
+            let mut groups = self.groups.take();
+            for group in &mut groups {
+                self.carry_all(group);
             }
+            self.groups.reuse(groups);
+            self.send();
+            drop(open);
             self.instances.sweep();
         }
     }
 
-    /// Carries jobs of one rule and one source, in order, a batch at a time.
-    fn carry_all(&mut self, desk: &'static Desk, jobs: Vec<Job>) {
-        let mut jobs = jobs.into_iter();
-        loop {
-            let batch: Vec<Job> = jobs.by_ref().take(BATCH_MESSAGES_MAX).collect();
-            if batch.is_empty() {
-                return;
-            }
-            let open = Open { lane: self.lane, desk, jobs: batch.len() };
-            self.carry_batch(batch);
-            drop(open);
+    /// Carries jobs of one rule, in order, a batch at a time; leaves `jobs` empty.
+    fn carry_all(&mut self, jobs: &mut Vec<Job>) {
+        if jobs.len() <= BATCH_MESSAGES_MAX {
+            return self.carry_batch(jobs);
+        }
+        let mut batch = Vec::with_capacity(BATCH_MESSAGES_MAX);
+        let mut jobs = jobs.drain(..);
+        while jobs.len() > 0 {
+            batch.extend(jobs.by_ref().take(BATCH_MESSAGES_MAX));
+            self.carry_batch(&mut batch);
         }
     }
 
-    fn carry_batch(&mut self, batch: Vec<Job>) {
-        let rule = batch[0].leg.rule.clone();
+    fn carry_batch(&mut self, batch: &mut Vec<Job>) {
+        let Some(rule) = batch.first().map(|job| job.leg.rule.clone()) else { return };
         let messages: Vec<&Message> = batch.iter().map(|job| &job.message).collect();
         let carried = chain::carry(&rule, &messages, &mut self.instances, &mut Nobody);
         if !carried.failures.is_empty() && rule.on_error == OnError::Hold {
             return self.carry_holding(batch);
         }
         self.ship(batch, carried);
-        self.send();
+        if self.shipments.iter().any(|shipments| shipments.len() >= BATCH_MESSAGES_MAX) {
+            self.send();
+        }
     }
 
     /// One message after the other, each tried until it passes: the order holds and nothing overtakes.
-    fn carry_holding(&mut self, batch: Vec<Job>) {
-        for job in batch {
+    fn carry_holding(&mut self, batch: &mut Vec<Job>) {
+        for job in batch.drain(..) {
             if let Some(carried) = self.insist(&job) {
-                self.ship(vec![job], carried);
+                self.ship(&mut vec![job], carried);
                 self.send();
             }
         }
@@ -205,15 +236,15 @@ impl<'a> Worker<'a> {
         None
     }
 
-    fn ship(&mut self, batch: Vec<Job>, carried: Carried) {
-        let desk = batch[0].token.desk();
+    /// Makes records of what the plugins left; leaves `batch` empty.
+    fn ship(&mut self, batch: &mut Vec<Job>, carried: Carried) {
+        let Some(desk) = batch.first().map(|job| job.token.desk()) else { return };
         let mut drafts = carried.drafts.into_iter().peekable();
         let mut failures = carried.failures;
-        for (of, job) in batch.into_iter().enumerate() {
-            let failure = failures.iter().position(|(failed, _)| *failed == of).map(|at| failures.swap_remove(at).1);
-            let mine: Vec<Draft> = std::iter::from_fn(|| drafts.next_if(|draft| draft.of == of)).collect();
-            match failure {
-                Some(failure) => self.fail(job.token, failure),
+        for (of, job) in batch.drain(..).enumerate() {
+            let mine = std::iter::from_fn(|| drafts.next_if(|draft| draft.of == of));
+            match failures.iter().position(|(failed, _)| *failed == of) {
+                Some(at) => self.fail(job.token, failures.swap_remove(at).1),
                 None => self.ship_one(job, mine),
             }
         }
@@ -224,29 +255,32 @@ impl<'a> Worker<'a> {
         self.reports.push(token.report(Settlement::Failed(Box::new(failure))));
     }
 
-    fn ship_one(&mut self, job: Job, drafts: Vec<Draft>) {
+    /// All records of a message are sent, or none.
+    fn ship_one(&mut self, job: Job, mut drafts: impl Iterator<Item = Draft>) {
         let Job { leg, message, token } = job;
-        let records: Result<Vec<_>, Failure> = drafts
-            .into_iter()
-            .flat_map(|draft| {
-                leg.destinations.iter().map(move |bound| (bound, draft.payload.clone(), draft.said.clone()))
-            })
-            .map(|(bound, payload, said)| {
-                let record = records::record(bound, &message, payload, said.as_deref(), &self.outlets.topics)?;
-                Ok((bound.cluster, record))
-            })
-            .collect();
-        match records {
-            Err(failure) => self.fail(token, failure),
-            Ok(records) if records.is_empty() => self.reports.push(token.report(Settlement::Filtered)),
-            Ok(records) => {
-                let shares = u32::try_from(records.len()).unwrap_or(u32::MAX);
-                let tokens = token.split(shares, &mut self.reports);
-                for ((cluster, record), token) in records.into_iter().zip(tokens) {
-                    self.shipments[cluster].push_back(Shipment { record, token });
-                }
-            }
+        if let Err(failure) = drafts.try_for_each(|draft| self.draw_up(&leg, &message, draft)) {
+            drafts.for_each(drop);
+            self.records.clear();
+            return self.fail(token, failure);
         }
+        if self.records.is_empty() {
+            return self.reports.push(token.report(Settlement::Filtered));
+        }
+        let shares = u32::try_from(self.records.len()).unwrap_or(u32::MAX);
+        let tokens = token.split(shares, &mut self.reports);
+        for ((cluster, record), token) in self.records.drain(..).zip(tokens) {
+            self.shipments[cluster].push_back(Shipment { record, token });
+        }
+    }
+
+    /// Appends the records of `draft`, one for each destination.
+    fn draw_up(&mut self, leg: &Leg, message: &Message, draft: Draft) -> Result<(), Failure> {
+        for bound in &leg.destinations {
+            let (payload, said) = (draft.payload.clone(), draft.said.as_deref());
+            let record = records::record(bound, message, payload, said, &self.outlets.topics)?;
+            self.records.push((bound.cluster, record));
+        }
+        Ok(())
     }
 
     /// Hands everything to the sinks, waiting for room where there is none.
@@ -260,20 +294,4 @@ impl<'a> Worker<'a> {
             }
         }
     }
-}
-
-/// The jobs by rule, source and generation, each list in order. Between rules no order is owed.
-fn by_rule(jobs: Vec<Job>) -> Vec<(&'static Desk, Vec<Job>)> {
-    let mut lists: Vec<(&'static Desk, Vec<Job>)> = Vec::new();
-    for job in jobs {
-        let desk = job.token.desk();
-        let same = |list: &&mut (&'static Desk, Vec<Job>)| {
-            std::ptr::eq(list.0, desk) && Arc::ptr_eq(&list.1[0].leg.rule, &job.leg.rule)
-        };
-        match lists.iter_mut().find(same) {
-            Some((_, list)) => list.push(job),
-            None => lists.push((desk, vec![job])),
-        }
-    }
-    lists
 }

@@ -3,7 +3,7 @@
 use tidegate::config::Protocol;
 use tidegate::mqtt::convert::Decoder;
 
-const MUTATIONS: u64 = 1_000_000;
+const MUTATIONS: u64 = 10_000_000;
 const PACKET_BYTES_MAX: usize = 4_096;
 
 /// A small generator with the same run every time.

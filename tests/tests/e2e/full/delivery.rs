@@ -3,7 +3,6 @@
 use tidegate_tests::kafka::Access;
 use tidegate_tests::mosquitto::Settings;
 use tidegate_tests::publish::Load;
-use tidegate_tests::tier::scaled;
 use tidegate_tests::wire::Version;
 
 use super::{Plan, Plant};
@@ -30,14 +29,14 @@ fn qos_1_over_mqtt_5() {
 #[test]
 #[ignore = "needs real servers"]
 fn qos_2_over_mqtt_5() {
-    check(Plan::default(), scaled(50_000, 200_000), |load| load.qos = 2);
+    check(Plan::default(), 200_000, |load| load.qos = 2);
 }
 
 #[test]
 #[ignore = "needs real servers"]
 fn qos_1_over_mqtt_3_1_1() {
     let plan = Plan { mqtt: "protocol = \"3.1.1\"", ..Plan::default() };
-    check(plan, scaled(50_000, 200_000), |load| load.version = Version::V311);
+    check(plan, 200_000, |load| load.version = Version::V311);
 }
 
 #[test]
@@ -45,5 +44,5 @@ fn qos_1_over_mqtt_3_1_1() {
 fn tls_with_a_client_certificate_and_scram() {
     let settings = Settings { password: true, ..Settings::default() };
     let plan = Plan { access: Access::Scram, tls: true, settings, mqtt: "" };
-    check(plan, scaled(50_000, 200_000), |_| {});
+    check(plan, 200_000, |_| {});
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tidegate_tests::payload::Random;
 use tidegate_tests::scripted::SessionAnswer;
+use tidegate_tests::tier::scaled;
 use tidegate_tests::wire::{Packet, Publish};
 
 use super::{Bed, PATIENCE};
@@ -51,13 +52,14 @@ fn nothing_is_acknowledged_before_kafka_has_it_and_no_ping_is_lost() {
     let bed = Bed::copying("keep_alive = \"1s\"", "");
     bed.publish_ids([1]);
     bed.wait_pubacks(1, 1);
-    bed.mock.delay(Duration::from_secs(4));
+    let held_s = scaled(4, 10);
+    bed.mock.delay(Duration::from_secs(held_s));
     let pings = bed.broker.pings(1);
     bed.publish_ids(2..=50);
-    std::thread::sleep(Duration::from_millis(3_500));
+    std::thread::sleep(Duration::from_millis(held_s * 1_000 - 500));
     assert_eq!(bed.broker.pubacks(1), [1], "acknowledged while Kafka was held back");
-    let pings = bed.broker.pings(1) - pings;
-    assert!(pings >= 2, "{pings} pings in 3.5 s with a keep-alive of 1 s");
+    let pings = u64::try_from(bed.broker.pings(1) - pings).expect("a small number");
+    assert!(pings >= held_s - 2, "{pings} pings in {held_s} s with a keep-alive of 1 s");
     bed.mock.delay(Duration::ZERO);
     assert_eq!(bed.wait_pubacks(1, 50), (1..=50).collect::<Vec<u16>>());
     assert_eq!(bed.broker.connections(), 1);
