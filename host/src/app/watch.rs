@@ -5,7 +5,7 @@
 //! may name another folder.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,19 +96,43 @@ impl Watch {
     }
 }
 
-/// What of a folder is ours.
-#[derive(Debug)]
-enum Interest {
-    Whole,
-    /// Only entries of these names.
-    Names(BTreeSet<OsString>),
-}
-
+/// A folder and what of it is ours.
 #[derive(Debug)]
 struct Folder {
-    interest: Interest,
     /// The folder that the path led to: another one may stand there later, and the system watches folders, not paths.
     inode: Option<u64>,
+    kinds: Kinds,
+    /// Entries that count whatever kind they are.
+    names: BTreeSet<OsString>,
+}
+
+/// Which kinds of entries of a folder count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kinds {
+    None,
+    /// Rules and plugins, and what Kubernetes swaps (`..data`). Not, for one, a log.
+    Files,
+    Every,
+}
+
+impl Folder {
+    fn at(path: &Path) -> Self {
+        let inode = path.metadata().ok().map(|metadata| metadata.ino());
+        Self { inode, kinds: Kinds::None, names: BTreeSet::new() }
+    }
+
+    fn counts(&self, name: &OsStr) -> bool {
+        match self.kinds {
+            Kinds::Every => true,
+            Kinds::Files if is_file_of_ours(name) => true,
+            Kinds::Files | Kinds::None => self.names.contains(name),
+        }
+    }
+}
+
+fn is_file_of_ours(name: &OsStr) -> bool {
+    let extension = Path::new(name).extension().and_then(OsStr::to_str);
+    name.as_encoded_bytes().starts_with(b"..") || matches!(extension, Some("toml" | "wasm"))
 }
 
 /// The folders to watch.
@@ -117,38 +141,34 @@ struct Folders(BTreeMap<PathBuf, Folder>);
 
 impl Folders {
     /// The folders among `paths`, and those that hold the rest. Where a file is a symbolic link, what it leads through
-    /// may change under any name, so its folder counts whole.
+    /// may change under any name, so everything in its folder counts.
     fn of(paths: &[PathBuf]) -> Self {
         let mut folders = Self::default();
         for path in paths {
             let (is_folder, is_link) = (path.is_dir(), path.is_symlink());
             if is_folder {
-                folders.folder(path).interest = Interest::Whole;
+                let folder = folders.at(path);
+                folder.kinds = folder.kinds.max(Kinds::Files);
             }
-            if !is_folder || is_link {
-                folders.add_entry(path, is_link && !is_folder);
+            match (is_folder, is_link) {
+                (true, false) => {}
+                (false, true) => folders.add_entry(path, Kinds::Every),
+                (_, _) => folders.add_entry(path, Kinds::None),
             }
         }
         folders
     }
 
-    fn add_entry(&mut self, path: &Path, whole: bool) {
+    fn add_entry(&mut self, path: &Path, kinds: Kinds) {
         let Some(name) = path.file_name() else { return };
-        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let folder = self.folder(folder);
-        match &mut folder.interest {
-            _ if whole => folder.interest = Interest::Whole,
-            Interest::Whole => {}
-            Interest::Names(names) => {
-                names.insert(name.to_owned());
-            }
-        }
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = self.at(parent);
+        folder.kinds = folder.kinds.max(kinds);
+        folder.names.insert(name.to_owned());
     }
 
-    fn folder(&mut self, path: &Path) -> &mut Folder {
-        let inode = || path.metadata().ok().map(|metadata| metadata.ino());
-        let new = || Folder { interest: Interest::Names(BTreeSet::new()), inode: inode() };
-        self.0.entry(path.to_owned()).or_insert_with(new)
+    fn at(&mut self, path: &Path) -> &mut Folder {
+        self.0.entry(path.to_owned()).or_insert_with(|| Folder::at(path))
     }
 
     fn has(&self, path: &Path, folder: &Folder) -> bool {
@@ -169,12 +189,8 @@ impl Folders {
 
     fn holds(&self, path: &Path) -> bool {
         let folder = path.parent().and_then(|parent| self.0.get(parent));
-        self.0.contains_key(path)
-            || match folder.map(|folder| &folder.interest) {
-                Some(Interest::Whole) => true,
-                Some(Interest::Names(names)) => path.file_name().is_some_and(|name| names.contains(name)),
-                None => false,
-            }
+        let counts = |folder: &Folder| path.file_name().is_some_and(|name| folder.counts(name));
+        self.0.contains_key(path) || folder.is_some_and(counts)
     }
 }
 
@@ -196,13 +212,15 @@ mod tests {
     }
 
     #[test]
-    fn a_neighbour_of_a_file_is_no_concern_but_all_in_a_folder_is() {
+    fn a_neighbour_of_a_file_is_no_concern_nor_is_what_is_no_rule_or_plugin_in_a_folder() {
         let dir = tempfile::tempdir().unwrap();
         let (file, rules) = (dir.path().join("tidegate.toml"), dir.path().join("rules.d"));
         fs::create_dir(&rules).unwrap();
         let folders = Folders::of(&[file.clone(), rules.clone()]);
         assert!(created(&folders, &file));
         assert!(created(&folders, &rules.join("new.toml")));
+        assert!(created(&folders, &rules.join("..data")));
+        assert!(!created(&folders, &rules.join("tidegate.log")));
         assert!(!created(&folders, &dir.path().join("other.toml")));
         assert!(!concerns(&folders, EventKind::Access(AccessKind::Read), &file));
     }
