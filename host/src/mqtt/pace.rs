@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// A good trade between wake-ups saved and latency added.
 const NAP: Duration = Duration::from_micros(400);
 /// Below this rate no nap.
-const DENSE_PER_S: u64 = 2_000;
+const DENSE_PER_S: u64 = 10_000;
 /// Rounds that bring this many messages by themselves need no nap.
 const FULL_ROUND: u64 = 64;
 /// Rounds that bring this many after a nap would be full without it too.

@@ -20,7 +20,7 @@ pub struct Groups {
 impl Groups {
     /// Sorts a job in behind those of its rule.
     pub fn add(&mut self, job: Job) {
-        let place = job.leg.rule.no.place();
+        let place = job.token.rule().place();
         if self.last.len() <= place {
             self.last.resize(place + 1, 0);
         }
@@ -39,7 +39,7 @@ impl Groups {
     /// Takes the groups out. Give their room back with `reuse`.
     pub fn take(&mut self) -> Vec<Group> {
         for group in &self.groups {
-            self.last[group[0].leg.rule.no.place()] = 0;
+            self.last[group[0].token.rule().place()] = 0;
         }
         std::mem::take(&mut self.groups)
     }

@@ -30,7 +30,12 @@ pub(super) fn lift(outcomes: Vec<guest::Outcome>, messages: usize) -> Result<Vec
     if outcomes.len() != messages {
         return Err(format!("gave {} outcomes for {messages} messages", outcomes.len()));
     }
-    outcomes.into_iter().map(lift_one).collect()
+    // Not `collect`, which does not know the length of what may fail.
+    let mut lifted = Vec::with_capacity(messages);
+    for outcome in outcomes {
+        lifted.push(lift_one(outcome)?);
+    }
+    Ok(lifted)
 }
 
 fn lift_one(outcome: guest::Outcome) -> Result<Outcome, String> {
