@@ -1,17 +1,10 @@
 //! JSON straight into a buffer.
 
-/// Which bytes cannot stand in a JSON string as they are.
-const ESCAPED: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        table[byte] = true;
-        byte += 1;
-    }
-    table[b'"' as usize] = true;
-    table[b'\\' as usize] = true;
-    table
-};
+/// Whether a byte cannot stand in a JSON string as it is.
+#[inline]
+fn is_escaped(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -37,7 +30,7 @@ pub fn lenient(buf: &mut Vec<u8>, content: &[u8]) {
 #[inline]
 pub fn escaped(buf: &mut Vec<u8>, content: &[u8]) {
     let mut rest = content;
-    while let Some(at) = rest.iter().position(|byte| ESCAPED.get(usize::from(*byte)) == Some(&true)) {
+    while let Some(at) = rest.iter().position(|byte| is_escaped(*byte)) {
         let (plain, tail) = rest.split_at(at);
         buf.extend_from_slice(plain);
         let Some((byte, after)) = tail.split_first() else { return };

@@ -109,7 +109,7 @@ impl<'a> Payload<'a> {
     fn parse_content(bytes: &'a [u8], limits: &Limits) -> Result<Self, PayloadError> {
         let mut payload = Self { metrics: Vec::with_capacity((bytes.len() / 24).min(32)), ..Self::default() };
         let mut reader = Reader::new(bytes);
-        while let Some((number, field)) = reader.next()? {
+        while let Some((number, field)) = reader.read()? {
             match (number, field) {
                 (1, Field::Varint(timestamp)) => payload.timestamp = Some(timestamp),
                 (2, Field::Bytes(metric)) => {
@@ -166,7 +166,7 @@ impl<'a> Metric<'a> {
     fn parse(bytes: &'a [u8]) -> Result<Self, ShapeError> {
         let mut metric = Self::default();
         let mut reader = Reader::new(bytes);
-        while let Some((number, field)) = reader.next()? {
+        while let Some((number, field)) = reader.read()? {
             if let Field::Bytes(inner) = field {
                 metric.check_inside(number, inner)?;
             }

@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// The bytes are no protobuf message.
     #[inline]
-    pub fn next(&mut self) -> Result<Option<(u32, Field<'a>)>, WireError> {
+    pub fn read(&mut self) -> Result<Option<(u32, Field<'a>)>, WireError> {
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
     /// The next field of a message whose shape has been checked; `None` at the end and where it is broken.
     #[inline]
     pub fn checked(&mut self) -> Option<(u32, Field<'a>)> {
-        self.next().ok().flatten()
+        self.read().ok().flatten()
     }
 
     /// One bare number, as in packed lists.
@@ -192,11 +192,12 @@ impl<'a> Reader<'a> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "so that a case is one line")]
     fn check(bytes: &[u8], expected: Result<Vec<(u32, Field<'_>)>, WireError>) {
         let mut reader = Reader::new(bytes);
         let mut fields = Vec::new();
         let outcome = loop {
-            match reader.next() {
+            match reader.read() {
                 Ok(Some(field)) => fields.push(field),
                 Ok(None) => break Ok(fields),
                 Err(error) => break Err(error),

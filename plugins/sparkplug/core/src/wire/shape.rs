@@ -72,7 +72,7 @@ pub(super) fn check(kind: Kind, bytes: &[u8], level: u8) -> Result<u8, ShapeErro
     }
     let mut reader = Reader::new(bytes);
     let mut templates_below = 0;
-    while let Some((number, field)) = reader.next()? {
+    while let Some((number, field)) = reader.read()? {
         if let Field::Bytes(inner) = field
             && let Some(inside) = kind.inside(number)
         {
