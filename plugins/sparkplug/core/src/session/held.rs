@@ -98,8 +98,14 @@ impl HeldQueue {
         if !self.queue.iter().any(|(_, held)| choose(held)) {
             return Vec::new();
         }
-        let (taken, kept): (Vec<_>, VecDeque<_>) =
-            std::mem::take(&mut self.queue).into_iter().partition(|(_, held)| choose(held));
+        let (mut taken, mut kept) = (Vec::new(), VecDeque::new());
+        for each in std::mem::take(&mut self.queue) {
+            if choose(&each.1) {
+                taken.push(each);
+            } else {
+                kept.push_back(each);
+            }
+        }
         self.queue = kept;
         self.bytes = self.queue.iter().map(|(_, held)| held.bytes()).sum();
         taken

@@ -12,4 +12,4 @@ pub use node::{Device, Liveness, Node};
 pub use pack::{Pack, Unpack};
 pub use rebirth::{Budget, RebirthState};
 pub use sequence::{Sequence, Step};
-pub use table::{BirthError, Definitions, Entry, Scope, Table, TableBuilder};
+pub use table::{BirthError, Definitions, Entry, Scope, Table, TableBuilder, definition};

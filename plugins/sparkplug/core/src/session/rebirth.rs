@@ -24,6 +24,11 @@ impl RebirthState {
         self.wanted.get_or_insert(trigger);
     }
 
+    /// What was wanted is not any more: nobody can be asked.
+    pub fn forget(&mut self) {
+        self.wanted = None;
+    }
+
     #[must_use]
     pub fn wanted(&self) -> Option<Trigger> {
         self.wanted

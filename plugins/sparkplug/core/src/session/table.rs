@@ -56,6 +56,15 @@ impl Entry {
         true
     }
 
+    /// Whether a value is another than the last one.
+    #[must_use]
+    pub fn differs(&self, json: &[u8]) -> bool {
+        match self.last.hashed {
+            false => self.last.json != json,
+            true => self.last.json != fnv(json).to_le_bytes(),
+        }
+    }
+
     /// The last value as JSON, if it was short, and its time; `None` before the first.
     #[must_use]
     pub fn last(&self) -> Option<(Option<&[u8]>, u64)> {
@@ -351,6 +360,16 @@ impl Table {
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Takes over the last values of the metrics that an older birth had with the same type.
+    pub fn inherit(&mut self, older: &mut Self) {
+        for entry in &mut self.entries {
+            let old = older.by_name(&entry.name).and_then(|place| older.entries.get_mut(place as usize));
+            if let Some(old) = old.filter(|old| old.datatype == entry.datatype) {
+                entry.last = std::mem::take(&mut old.last);
+            }
+        }
     }
 
     /// Aliases that the birth gave twice.
