@@ -93,10 +93,7 @@ fn write_blob(host: &mut dyn Host, key: &str, blob: Option<&[u8]>, piece_bytes: 
         return host.store(&format!("{key}#0"), None, durability);
     };
     let chunks = blob.chunks(piece_bytes.max(1024)).collect::<Vec<_>>();
-    let stamp = chunks
-        .iter()
-        .flat_map(|chunk| chunk.iter())
-        .fold(17_u64, |stamp, byte| stamp.wrapping_mul(0x0100_0000_01B3) ^ u64::from(*byte));
+    let stamp = stamp_of(blob);
     for (place, chunk) in chunks.iter().enumerate().rev() {
         let mut piece = Pack::default();
         piece.number(VERSION);
@@ -119,10 +116,15 @@ fn read_blob(host: &mut dyn Host, key: &str) -> Option<Vec<u8>> {
         }
         blob.extend_from_slice(unpack.bytes()?);
         if place as u64 + 1 >= count {
-            return Some(blob);
+            return first.filter(|(_, stamp)| *stamp == stamp_of(&blob)).map(|_| blob);
         }
     }
     None
+}
+
+/// Tells whether the pieces of a blob belong together.
+fn stamp_of(blob: &[u8]) -> u64 {
+    blob.iter().fold(17, |stamp: u64, byte| stamp.wrapping_mul(0x0100_0000_01B3) ^ u64::from(*byte))
 }
 
 fn pack_head(node: &Node) -> Pack {
