@@ -1,4 +1,8 @@
-//! Sparkplug B for a host.
+//! Sparkplug B for a host: decodes, remembers, decides. Start at [`engine::Engine`].
+//!
+//! Absent on purpose: clocks, sockets, threads, wasm. Time and events come in, effects go out through [`host::Host`].
+//! Nothing from outside may panic, hang or grow past [`options::Limits`].
+
 pub mod datatype;
 pub mod engine;
 pub mod glob;
