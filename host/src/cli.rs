@@ -3,6 +3,7 @@
 pub mod check;
 pub mod demo;
 pub mod explain;
+pub mod plugin;
 pub mod run;
 
 use std::io::Write;
@@ -51,6 +52,9 @@ enum Command {
     Explain(explain::Arguments),
     /// Run a simulated plant through an embedded MQTT broker, the bridge and an embedded Kafka.
     Demo(demo::Arguments),
+    /// Write, build, try and measure plugins.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Print a completion script for a shell.
@@ -105,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::check(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
+        Command::Plugin(command) => plugin::run(&command),
         Command::Schema => print(&format!("{:#}\n", config::schema::schema())),
         Command::Completion { shell } => {
             let mut script = Vec::new();

@@ -12,6 +12,7 @@ pub mod message;
 pub mod meters;
 pub mod mqtt;
 pub mod pipeline;
+pub mod plugin_tools;
 pub mod router;
 pub mod seam;
 pub mod telemetry;

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
+use crate::config::cases;
 use crate::config::{PluginConfig, PluginLimits, PluginsConfig, Problem, Severity, ViaConfig};
+use crate::plugin_tools::{self, advice::Trouble};
 use crate::seam::Stage;
 use crate::wasm::embedded;
 use crate::wasm::{Engine, Plugin};
@@ -16,6 +18,8 @@ pub struct Shelf {
     engine: Arc<Engine>,
     plugins: HashMap<PluginKey, Arc<Plugin>>,
     stages: HashMap<StageKey, Weak<dyn Stage>>,
+    /// What became of a plugin's cases, so that neither is tried again while it does not change.
+    tried: HashMap<(PluginKey, String), Result<(), String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,7 +48,7 @@ pub struct Look<'s> {
 impl Shelf {
     #[must_use]
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, plugins: HashMap::new(), stages: HashMap::new() }
+        Self { engine, plugins: HashMap::new(), stages: HashMap::new(), tried: HashMap::new() }
     }
 
     /// Looks at the folder as it is now.
@@ -112,6 +116,7 @@ impl Look<'_> {
     pub fn finish(self) {
         let kept: Vec<&PluginKey> = self.seen.values().flatten().map(|(key, _)| key).collect();
         self.shelf.plugins.retain(|key, _| kept.contains(&key));
+        self.shelf.tried.retain(|(key, _), _| kept.contains(&key));
         self.shelf.stages.retain(|_, stage| stage.strong_count() > 0);
     }
 
@@ -132,13 +137,35 @@ impl Look<'_> {
             return Err(format!("plugin `{name}` has the digest {sha256}, but `sha256` asks for {wanted}"));
         }
         let key = PluginKey { name: name.into(), sha256, trusted: settings.trusted, limits: settings.limits };
-        if let Some(known) = self.shelf.plugins.get(&key) {
-            return Ok((key, known.clone()));
-        }
-        let loaded = self.shelf.engine.load(name, &bytes, settings.trusted, settings.limits);
-        let plugin = loaded.map_err(|error| error.to_string())?;
+        let plugin = match self.shelf.plugins.get(&key) {
+            Some(known) => known.clone(),
+            None => {
+                let loaded = self.shelf.engine.load(name, &bytes, settings.trusted, settings.limits);
+                loaded.map_err(|error| Trouble::of_load(name, &error).in_one_line())?
+            }
+        };
+        self.try_cases(&key, &plugin)?;
         self.shelf.plugins.insert(key.clone(), plugin.clone());
         Ok((key, plugin))
+    }
+
+    /// Runs the cases that lie beside the plugin's file, if any, once for each content of both.
+    fn try_cases(&mut self, key: &PluginKey, plugin: &Arc<Plugin>) -> Result<(), String> {
+        let name = &key.name;
+        let path = self.config.folder.as_ref().map(|folder| folder.join(format!("{name}.cases.toml")));
+        let Some(path) = path.filter(|path| path.is_file()) else { return Ok(()) };
+        let bytes = fs::read(&path).map_err(|error| format!("read {}: {error}", path.display()))?;
+        let tried = (key.clone(), crate::digest::sha256_hex(&bytes));
+        if let Some(known) = self.shelf.tried.get(&tried) {
+            return known.clone();
+        }
+        let outcome = match cases::load(&path) {
+            Ok(wanted) => plugin_tools::cases::summary(&wanted, &plugin_tools::cases::run(plugin, &wanted))
+                .map_or(Ok(()), |failures| Err(format!("plugin `{name}` {failures}"))),
+            Err(problems) => Err(told(name, &problems)),
+        };
+        self.shelf.tried.insert(tried, outcome.clone());
+        outcome
     }
 
     fn settings(&self, name: &str) -> PluginConfig {
@@ -166,4 +193,12 @@ impl Look<'_> {
         }
         fs::read(&path).map_err(|error| format!("read plugin {shown}: {error}"))
     }
+}
+
+/// The first problem of a cases file, and how many there are.
+fn told(name: &str, problems: &[Problem]) -> String {
+    let first = problems.iter().find(|problem| problem.severity == Severity::Error);
+    let first = first.map(|problem| format!("{}:{}: {}", problem.place.file, problem.place.line, problem.message));
+    let count = problems.len();
+    format!("the cases of plugin `{name}` cannot be used ({count} problems): {}", first.unwrap_or_default())
 }

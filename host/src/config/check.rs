@@ -5,7 +5,7 @@ mod admin;
 mod cluster;
 mod collisions;
 mod destination;
-mod json;
+pub(super) mod json;
 mod known;
 mod overlaps;
 mod plugins;
@@ -15,6 +15,8 @@ mod secret;
 mod source;
 mod tls;
 mod via;
+
+pub(super) use plugins::default_limits;
 
 use super::item::Item;
 use super::raw::{Node, Table, Value};

@@ -3,6 +3,7 @@
 //!
 //! Invariant: a `Config` is complete; no later code knows a default.
 
+pub mod cases;
 mod check;
 mod files;
 mod interpolate;
@@ -277,6 +278,14 @@ pub struct PluginLimits {
     pub output_bytes: u64,
     pub file_bytes: u64,
     pub log_lines_per_s: u32,
+}
+
+impl PluginLimits {
+    /// The defaults of the settings.
+    #[must_use]
+    pub fn recommended() -> Self {
+        check::default_limits()
+    }
 }
 
 /// `[plugin.<name>]`, with the limits that apply to it.

@@ -46,16 +46,16 @@ pub(super) enum Kind {
 }
 
 impl Setting {
-    const fn new(name: &'static str, kind: Kind, about: &'static str) -> Self {
+    pub(super) const fn new(name: &'static str, kind: Kind, about: &'static str) -> Self {
         Self { name, kind, required: false, default: None, about }
     }
 
-    const fn required(mut self) -> Self {
+    pub(super) const fn required(mut self) -> Self {
         self.required = true;
         self
     }
 
-    const fn default(mut self, default: &'static str) -> Self {
+    pub(super) const fn default(mut self, default: &'static str) -> Self {
         self.default = Some(default);
         self
     }

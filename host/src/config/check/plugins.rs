@@ -52,7 +52,8 @@ fn sha256(section: &Section<'_, '_>) -> Option<String> {
     Some(text.to_ascii_lowercase())
 }
 
-fn default_limits() -> PluginLimits {
+/// The limits of a configuration that sets none.
+pub(in crate::config) fn default_limits() -> PluginLimits {
     let setting = |name: &str| -> &'static Setting {
         LIMITS.iter().find(|setting| setting.name == name).expect("the limits stand in the settings")
     };
