@@ -3,6 +3,7 @@
 mod delivery;
 mod faults;
 mod kills;
+mod plugins;
 mod reload;
 mod servers;
 
