@@ -83,14 +83,17 @@ fn run_here(plugin: &Arc<Plugin>, cases: &Cases) -> Vec<CaseReport> {
     cases.cases.iter().enumerate().map(report).collect()
 }
 
+type Started = Result<Arc<dyn Stage>, String>;
+
 /// The plugin by configuration: most files have one.
 struct Stages<'p> {
     plugin: &'p Arc<Plugin>,
-    ready: Vec<(String, Result<Arc<dyn Stage>, String>)>,
+    /// Configuration, and the stage or why there is none.
+    ready: Vec<(String, Started)>,
 }
 
 impl Stages<'_> {
-    fn of(&mut self, config: &str) -> Result<Arc<dyn Stage>, String> {
+    fn of(&mut self, config: &str) -> Started {
         if let Some((_, stage)) = self.ready.iter().find(|(known, _)| known == config) {
             return stage.clone();
         }

@@ -1,5 +1,7 @@
 //! Plugins in every language whose tools are here: written, built, tried, measured, dropped into a running bridge.
 
+#![expect(clippy::unwrap_used, reason = "in a test it is an assertion")]
+
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;

@@ -41,7 +41,7 @@ fn a_plugin_whose_cases_fail_is_not_taken() {
 }
 
 fn plugin(arguments: &[&str]) -> Output {
-    Command::new(tidegate()).arg("plugin").args(arguments).output().unwrap()
+    Command::new(tidegate()).arg("plugin").args(arguments).output().expect("the program starts")
 }
 
 fn check_exit(arguments: &[&str], code: i32, told: &str) {
