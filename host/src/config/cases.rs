@@ -322,6 +322,13 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_guide_is_right() {
+        let guide = include_str!("../../../docs/plugins.md");
+        let example = guide.split("```").find(|block| block.starts_with("toml\nconfig = ")).unwrap();
+        assert_eq!(loaded(example.trim_start_matches("toml")).unwrap().cases.len(), 3);
+    }
+
+    #[test]
     fn the_kind_may_follow_from_what_is_expected() {
         let cases = loaded("[[case]]\nname = \"a\"\nexpect_payload = \"x\"\n").unwrap();
         assert_eq!(cases.cases[0].expect, Expect::Replace(Some(Payload::Exact("x".into()))));

@@ -24,6 +24,8 @@ pub use spread::Spread;
 const TURNS: usize = 31;
 /// How long one measurement takes at least, as long as `--messages` does not say otherwise.
 const TURN: Duration = Duration::from_millis(8);
+/// Messages of a native turn: some milliseconds.
+const NATIVE_MESSAGES: u64 = 5_000;
 /// Starts of an instance that are measured.
 const STARTS: usize = 9;
 
@@ -153,7 +155,7 @@ impl Contest<'_> {
             None => rounds_for_a_turn(instance, &batches),
         };
         let (of_plugin, of_identity) = (rounds(self.plugin.as_mut())?, rounds(self.identity.as_mut())?);
-        let of_native = 1 + 100_000 / per_turn;
+        let of_native = 1 + NATIVE_MESSAGES / self.inputs.len() as u64;
         let (mut plugin, mut identity, mut native) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..TURNS {
             plugin.push(turn(self.plugin.as_mut(), &batches, of_plugin)?);

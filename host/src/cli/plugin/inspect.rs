@@ -51,7 +51,8 @@ pub fn inspect(arguments: &Arguments) -> Exit {
         Err(exit) => return exit,
     };
     let read = Anatomy::read(&subject.bytes);
-    let troubles: Vec<Trouble> = read.as_ref().err().map(|error| unreadable(&subject, error)).into_iter().collect();
+    let trouble = subject.oversize().or_else(|| read.as_ref().err().map(|error| unreadable(&subject, error)));
+    let troubles: Vec<Trouble> = trouble.into_iter().collect();
     let anatomy = read.unwrap_or_default();
     match arguments.target.format() {
         Format::Json => print_json(&answer(&subject, &anatomy, troubles.clone())),
