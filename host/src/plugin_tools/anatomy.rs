@@ -1,6 +1,6 @@
 //! What a component says of itself, without compiling it.
 
-use wasmparser::{Parser, Payload};
+use wasmparser::{BinaryReaderError, Parser, Payload};
 
 /// The contract's package; what a plugin exports and imports of it stands under this name.
 const PACKAGE: &str = "tidegate:plugin/";
@@ -23,17 +23,17 @@ impl Anatomy {
         let mut anatomy = Self::default();
         let mut depth = 0_usize;
         for payload in Parser::new(0).parse_all(bytes) {
-            match payload.map_err(|error| error.to_string())? {
+            match payload.map_err(|error| one_line(&error))? {
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
-                        anatomy.imports.push(import.map_err(|error| error.to_string())?.name.name.into());
+                        anatomy.imports.push(import.map_err(|error| one_line(&error))?.name.name.into());
                     }
                 }
                 Payload::ComponentExportSection(section) if depth == 0 => {
                     for export in section {
-                        anatomy.exports.push(export.map_err(|error| error.to_string())?.name.name.into());
+                        anatomy.exports.push(export.map_err(|error| one_line(&error))?.name.name.into());
                     }
                 }
                 _ => {}
@@ -69,6 +69,11 @@ impl Anatomy {
     pub fn uses_wasi(&self) -> bool {
         self.imports.iter().any(|name| name.starts_with("wasi:"))
     }
+}
+
+/// The parser breaks some of its lines.
+fn one_line(error: &BinaryReaderError) -> String {
+    error.message().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
