@@ -60,7 +60,7 @@ impl Language {
     #[must_use]
     pub fn tools(self) -> &'static str {
         match self {
-            Self::Rust => "Rust 1.88 or later with its wasm target: `rustup target add wasm32-unknown-unknown`.",
+            Self::Rust => "Rust 1.95 or later with its wasm target: `rustup target add wasm32-unknown-unknown`.",
             Self::C => {
                 "clang for WebAssembly, either Debian's (`apt-get install clang lld wasi-libc libclang-rt-dev-wasm32`), or \
                  wasi-sdk named by `WASI_SDK_PATH`, or Zig (`pip install ziglang`)."
@@ -70,7 +70,7 @@ impl Language {
                  libclang-rt-dev-wasm32 libc++-dev-wasm32`), or wasi-sdk named by `WASI_SDK_PATH`, or \
                  Zig (`pip install ziglang`)."
             }
-            Self::Zig => "Zig 0.15 or later (`pip install ziglang==0.17.0`, or `zig` on the path).",
+            Self::Zig => "Zig 0.17 (`pip install ziglang==0.17.0`, or `zig` on the path).",
             Self::Go => "Go 1.24 or later.",
             Self::Python => {
                 "componentize-py (`pip install componentize-py==0.25.1`, also in a virtual environment `.venv` in this folder)."
