@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod digest;
+pub mod dlq;
 pub mod kafka;
 pub mod message;
 pub mod meters;

@@ -1,6 +1,7 @@
 //! Real Mosquitto, real Apache Kafka, the real program, judged by the oracle.
 
 mod delivery;
+mod dlq;
 mod faults;
 mod kills;
 mod plugins;
