@@ -20,7 +20,10 @@ use tidegate::router::pattern::Pattern;
 use tidegate::router::subscriptions::Plan;
 use tidegate::router::template::Template;
 use tidegate::router::{Destination, Rule, RuleSet, RuleStage, Snapshot};
-use tidegate::seam::{Arrival, Instance, Intake, Outcome, Output, Shipment, Sink, Stage, StageFault, StageMessage};
+use tidegate::seam::{
+    Arrival, Emission, Instance, Intake, Occasion, Outcome, Output, Shipment, Sink, Stage, StageFault, StageMessage,
+    Wishes,
+};
 use tidegate::topic::{ClusterNo, KafkaTopics, TopicName};
 
 /// Keeps what it is given.
@@ -91,6 +94,35 @@ impl Stage for Scripted {
     }
 }
 
+/// A stage that hears of the connection, and one that ticks.
+struct Occasional(Wishes);
+
+impl Stage for Occasional {
+    fn name(&self) -> &str {
+        "occasional"
+    }
+
+    fn sha256(&self) -> &str {
+        "01"
+    }
+
+    fn open(&self) -> Result<Box<dyn Instance>, StageFault> {
+        Ok(Box::new(Running))
+    }
+
+    fn wishes(&self) -> Wishes {
+        self.0.clone()
+    }
+}
+
+fn stage_of(rule: &str) -> Arc<dyn Stage> {
+    match rule {
+        "hearing" => Arc::new(Occasional(Wishes { hears_connection: true, ..Wishes::default() })),
+        "ticking" => Arc::new(Occasional(Wishes { tick: Some(Duration::from_millis(10)), ..Wishes::default() })),
+        _ => Arc::new(Scripted),
+    }
+}
+
 struct Running;
 
 impl Instance for Running {
@@ -106,6 +138,18 @@ impl Instance for Running {
             other => Ok(Outcome::Replace([b"<", other, b">"].concat().into())),
         };
         batch.iter().map(answer).collect()
+    }
+
+    fn occur(&mut self, occasion: Occasion) -> Result<Result<Vec<Emission>, String>, StageFault> {
+        let about = |topic: &str, text: &'static str| Emission {
+            about: Some(topic.into()),
+            output: Output { payload: Some(Bytes::from(text)), ..Output::default() },
+        };
+        Ok(match occasion {
+            Occasion::Tick => Ok(vec![about("a/tick", "tick"), about("not/of/this/rule", "lost")]),
+            Occasion::Linked { .. } => Ok(vec![about("a/x", "up")]),
+            Occasion::Lost => Err("nothing to say".into()),
+        })
     }
 
     fn memory_bytes(&self) -> usize {
@@ -140,13 +184,14 @@ fn snapshot(rules: &[RuleText<'_>], generation: u64, topics: &KafkaTopics, meter
     let rule = |(place, text): (usize, &RuleText<'_>)| {
         let no = RuleNo::new(place).unwrap();
         let meters = meters.rule(no, text.name);
-        let stage = || RuleStage { stage: Arc::new(Scripted), meters: Arc::default() };
+        let stage = || RuleStage { stage: stage_of(text.name), meters: Arc::default() };
         Arc::new(Rule {
             no,
             name: text.name.into(),
             from: vec![Pattern::parse(text.from).unwrap()],
             qos: Qos::AtLeastOnce,
             stages: text.staged.then(stage).into_iter().collect(),
+            order: tidegate::router::Order::default(),
             to: vec![Destination {
                 cluster: ClusterNo(0),
                 topic: Template::parse(text.topic).unwrap(),
@@ -251,6 +296,37 @@ impl Bench {
 
 fn refusal(kind: FailureKind) -> Settlement {
     Settlement::Failed(Box::new(Failure { kind, error: "refused".into(), plugin: None }))
+}
+
+#[test]
+fn news_of_the_connection_stand_before_its_messages_and_are_none() {
+    let mut bench = Bench::new(&[RuleText { name: "hearing", ..STAGED }]).with_lane();
+    bench.pipeline.linked(false);
+    let id = bench.arrive("a/x", "1");
+    assert_eq!(bench.until(|bench| bench.hand.values().len() == 2), Vec::<u16>::new());
+    assert_eq!((bench.hand.values(), bench.hand.topics()), (vec!["up".into(), "<1>".into()], vec!["k.x".into(); 2]));
+    bench.hand.answer(1, Settlement::Delivered);
+    assert!(bench.acks().is_empty());
+    bench.hand.answer(0, Settlement::Delivered);
+    assert_eq!(bench.until(|bench| bench.source.in_flight.get() == 0), [id]);
+    bench.pipeline.lost();
+    bench.acks();
+    assert_eq!((bench.source.received.get(), bench.source.acknowledged.get(), bench.source.abandoned.get()), (1, 1, 0));
+}
+
+#[test]
+fn a_tick_makes_records_and_one_that_fails_holds_nothing_up() {
+    let mut bench = Bench::new(&[RuleText { name: "ticking", ..STAGED }]).with_lane();
+    bench.until(|bench| !bench.hand.values().is_empty());
+    assert_eq!((bench.hand.values(), bench.hand.topics()), (vec!["tick".into()], vec!["k.tick".into()]));
+    let id = bench.arrive("a/x", "1");
+    bench.hand.answer(0, refusal(FailureKind::TooLarge));
+    let acks = bench.until(|bench| {
+        bench.hand.deliver_all();
+        bench.source.acknowledged.get() == 1
+    });
+    assert_eq!(acks, [id]);
+    assert_eq!(bench.hand.topics().iter().filter(|topic| **topic == "dead").count(), 0);
 }
 
 #[test]

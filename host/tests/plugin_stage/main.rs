@@ -5,6 +5,7 @@
 mod cost;
 mod guests;
 mod loading;
+mod services;
 mod support;
 
 use std::sync::Arc;
