@@ -1,6 +1,7 @@
 //! The tables that plugins look into: read from CSV and JSON files, held for all, replaced whole when a file has changed.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::io::Read;
 use std::sync::Arc;
@@ -156,9 +157,12 @@ fn insert(rows: &mut HashMap<String, Row>, key: String, value: Value, config: &L
         return Err(format!("it has more than its limit of {} rows", config.rows_max));
     }
     let row = Row { json: value.to_string().into(), value };
-    match rows.insert(key.clone(), row) {
-        None => Ok(()),
-        Some(_) => Err(format!("the key `{}` stands there twice", key.escape_debug())),
+    match rows.entry(key) {
+        Entry::Vacant(place) => {
+            place.insert(row);
+            Ok(())
+        }
+        Entry::Occupied(known) => Err(format!("the key `{}` stands there twice", known.key().escape_debug())),
     }
 }
 

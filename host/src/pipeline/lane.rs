@@ -223,7 +223,7 @@ impl<'a> Worker<'a> {
             let topics = &self.outlets.topics;
             let emitted = occasions::carry(rule, called, emission, topics, &mut self.instances).and_then(|emitted| {
                 let mut drafts = emitted.drafts.into_iter();
-                let drawn = drafts.try_for_each(|draft| self.draw_up(&emitted.leg, &emitted.message, draft));
+                let drawn = drafts.try_for_each(|draft| self.draw_up(&emitted.leg, &emitted.message, &draft));
                 drawn.map_err(|failure| failure.error)
             });
             if let Err(error) = emitted {
@@ -309,7 +309,7 @@ impl<'a> Worker<'a> {
     /// All records of a message are sent, or none.
     fn ship_one(&mut self, job: Job, mut drafts: impl Iterator<Item = Draft>) {
         let Job { leg, message, token, .. } = job;
-        if let Err(failure) = drafts.try_for_each(|draft| self.draw_up(&leg, &message, draft)) {
+        if let Err(failure) = drafts.try_for_each(|draft| self.draw_up(&leg, &message, &draft)) {
             drafts.for_each(drop);
             self.records.clear();
             return self.fail(token, failure);
@@ -330,7 +330,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Appends the records of `draft`, one for each destination.
-    fn draw_up(&mut self, leg: &Leg, message: &Message, draft: Draft) -> Result<(), Failure> {
+    fn draw_up(&mut self, leg: &Leg, message: &Message, draft: &Draft) -> Result<(), Failure> {
         for bound in &leg.destinations {
             let (payload, said) = (draft.payload.clone(), draft.said.as_deref());
             let record = records::record(bound, message, payload, said, &self.outlets.topics)?;

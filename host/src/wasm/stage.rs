@@ -212,9 +212,9 @@ impl Running {
     fn settle(&mut self, is_kept: bool) {
         let services = &mut self.store.data_mut().services;
         if is_kept {
-            services.commit()
+            services.commit();
         } else {
-            services.roll_back()
+            services.roll_back();
         }
         self.core.circuit.answered();
         self.is_dead = false;
