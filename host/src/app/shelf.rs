@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use crate::config::cases;
-use crate::config::{PluginConfig, PluginLimits, PluginsConfig, Problem, Severity, ViaConfig};
+use crate::config::{Grant, Grants, PluginConfig, PluginLimits, PluginsConfig, Problem, Severity, ViaConfig};
 use crate::plugin_tools::{self, advice::Trouble};
 use crate::seam::Stage;
 use crate::wasm::embedded;
-use crate::wasm::{Engine, Plugin};
+use crate::wasm::{Engine, Outside, Plugin};
 
 /// Compiled plugins and configured stages, by what they were made of.
 pub struct Shelf {
@@ -36,6 +36,7 @@ struct StageKey {
     plugin: PluginKey,
     rule: String,
     config: String,
+    grants: Grants,
 }
 
 /// What one look at the shelf found; files are read once per look.
@@ -57,12 +58,16 @@ impl Shelf {
     }
 }
 
+fn grant_help(grant: Grant) -> String {
+    format!("if it shall: add `grants = [{}]` to this entry of `via`", grant.example())
+}
+
 impl Look<'_> {
     /// The stage that the `via` entry of `rule` asks for, tried with one instance.
     ///
     /// # Errors
     /// What is wrong with the file or its configuration, at the place of the entry.
-    pub fn stage(&mut self, rule: &str, via: &ViaConfig) -> Result<Arc<dyn Stage>, Problem> {
+    pub fn stage(&mut self, rule: &str, via: &ViaConfig, outside: &Outside) -> Result<Arc<dyn Stage>, Problem> {
         let problem = |code, message: String| Problem {
             severity: Severity::Error,
             code,
@@ -72,12 +77,17 @@ impl Look<'_> {
             excerpt: None,
         };
         let (key, plugin) = self.plugin(&via.plugin).map_err(|error| problem("plugin-unusable", error))?;
-        let stage_key = StageKey { plugin: key, rule: rule.into(), config: via.config.clone() };
+        if let Some(missing) = plugin.missing(&via.grants).first() {
+            let message = format!("plugin `{}` uses `{missing}`, which this rule does not grant", via.plugin);
+            return Err(Problem { help: Some(grant_help(*missing)), ..problem("not-granted", message) });
+        }
+        let (config, grants) = (via.config.clone(), via.grants.clone());
+        let stage_key = StageKey { plugin: key, rule: rule.into(), config, grants };
         if let Some(stage) = self.shelf.stages.get(&stage_key).and_then(Weak::upgrade) {
             return Ok(stage);
         }
         let stage = plugin
-            .stage(rule, via.config.clone())
+            .stage_granted(rule, via.config.clone(), &via.grants, outside)
             .map_err(|fault| problem("plugin-init", format!("plugin `{}` does not start: {fault}", via.plugin)))?;
         self.shelf.stages.insert(stage_key, Arc::downgrade(&stage));
         Ok(stage)

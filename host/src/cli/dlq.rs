@@ -108,7 +108,7 @@ impl<'a> Desk<'a> {
     fn marked(&self) -> Result<HashSet<Place>, ScanError> {
         let mut marked = HashSet::new();
         let mut scan = self.scan()?;
-        while let Some(found) = scan.next()? {
+        while let Some(found) = scan.next_record()? {
             if let Entry::Mark(place) = Entry::read(found) {
                 marked.insert(place);
             }
@@ -132,7 +132,7 @@ fn brief(letter: &Letter, replayed: bool) -> Value {
         "error": letter.error,
         "plugin": letter.plugin,
         "key": letter.key.as_deref().map_or(Value::Null, text),
-        "bytes": letter.payload.as_ref().map(|payload| payload.len()),
+        "bytes": letter.payload.as_ref().map(bytes::Bytes::len),
         "replayed": replayed,
     })
 }

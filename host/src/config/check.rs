@@ -5,8 +5,10 @@ mod admin;
 mod cluster;
 mod collisions;
 mod destination;
+mod grants;
 pub(super) mod json;
 mod known;
+mod lookup;
 mod overlaps;
 mod plugins;
 mod properties;
@@ -42,6 +44,7 @@ pub(super) fn config(review: &Review<'_>, root: &Table) -> Option<Config> {
     Some(Config {
         dead_letter: dead_letter(&root, &known, &rules),
         plugins: plugins::plugins(&root, &known),
+        lookups: lookup::lookups(&root),
         admin: admin::admin(&root),
         shutdown: shutdown(&root),
         watched: Vec::new(),

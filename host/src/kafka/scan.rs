@@ -56,7 +56,7 @@ impl Scan {
     ///
     /// # Errors
     /// Where the cluster is silent for too long or the records were trimmed meanwhile.
-    pub fn next(&mut self) -> Result<Option<Found>, ScanError> {
+    pub fn next_record(&mut self) -> Result<Option<Found>, ScanError> {
         let mut heard = Instant::now();
         while self.ends.iter().any(Option::is_some) {
             match self.consumer.poll(Duration::from_millis(200)) {
@@ -154,7 +154,7 @@ mod tests {
         producer.send(BaseRecord::to("a").partition(2).payload("late").key("k")).unwrap();
         producer.flush(WAIT).unwrap();
         let mut seen = Vec::new();
-        while let Some(found) = scan.next().unwrap() {
+        while let Some(found) = scan.next_record().unwrap() {
             seen.push((found.partition, found.offset, found.payload.unwrap()));
         }
         seen.sort();

@@ -69,6 +69,10 @@ fn on_load(error: &PluginError) -> (&'static str, &'static str) {
         PluginError::Damaged { .. } => {
             ("damaged", "build it anew and copy the file whole; a copy under way looks like this, too")
         }
+        PluginError::CompilesTooLong { .. } => {
+            ("compile-time", "make it smaller, or raise `limits = { compile = … }` of the plugin")
+        }
+        PluginError::CompilersBusy => ("compilers-busy", "wait, or take away the plugins that compile for so long"),
         PluginError::NoTransform => (
             "no-transform",
             "export the interface `transform` with its functions `init` and `process`; `tidegate plugin new` shows how",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::advice::Trouble;
 use super::component;
-use crate::config::PluginLimits;
+use crate::config::{PluginLimits, StateLimits};
 use crate::message::Qos;
 use crate::seam::StageMessage;
 use crate::wasm::{Engine, embedded};
@@ -17,6 +17,13 @@ const LIMITS: PluginLimits = PluginLimits {
     output_bytes: 1 << 20,
     file_bytes: 1 << 20,
     log_lines_per_s: 10,
+    records_max: 1_000,
+    compile: Duration::from_secs(30),
+    recycle_bytes: 16 << 20,
+    failures_max: u32::MAX,
+    rest_max: Duration::from_secs(1),
+    state: StateLimits { keys_max: 1_000, key_bytes_max: 1_000, value_bytes_max: 1_000, bytes_max: 1 << 20 },
+    metrics_max: 10,
 };
 /// Makes `init` succeed: the tag at the address 0 says so.
 const STARTS: &str = "i32.const 0";

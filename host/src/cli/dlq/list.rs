@@ -63,7 +63,7 @@ fn find(desk: &Desk<'_>, filter: &Filter, arguments: &Arguments) -> Result<Liste
     let marked: HashSet<Place> = desk.marked()?;
     let mut listed = Listed::default();
     let mut scan = desk.scan()?;
-    while let Some(found) = scan.next()? {
+    while let Some(found) = scan.next_record()? {
         let Entry::Letter(letter) = Entry::read(found) else { continue };
         let replayed = marked.contains(&letter.place);
         if (replayed && !arguments.all) || !filter.takes(&letter) {
@@ -133,7 +133,7 @@ pub(super) fn show(arguments: &ShowArguments) -> Exit {
 fn look_up(desk: &Desk<'_>, place: Place) -> Result<Option<(Letter, bool)>, ScanError> {
     let (mut wanted, mut replayed) = (None, false);
     let mut scan = desk.scan()?;
-    while let Some(found) = scan.next()? {
+    while let Some(found) = scan.next_record()? {
         match Entry::read(found) {
             Entry::Letter(letter) if letter.place == place => wanted = Some(*letter),
             Entry::Mark(marked) if marked == place => replayed = true,

@@ -109,7 +109,7 @@ fn run(arguments: &Arguments, config: &Config, today: &Today) -> Result<Tally, E
         batch: Vec::new(),
     };
     let mut scan = desk.scan().map_err(|error| cannot_run(&error))?;
-    while let Some(found) = scan.next().map_err(|error| cannot_run(&error))? {
+    while let Some(found) = scan.next_record().map_err(|error| cannot_run(&error))? {
         if let Entry::Letter(letter) = Entry::read(found)
             && !marked.contains(&letter.place)
             && filter.takes(&letter)

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tidegate_tests::bridge::{Bridge, tidegate_with};
 use tidegate_tests::kafka::Kafka;
 use tidegate_tests::mosquitto::{Mosquitto, Settings};
+use tidegate_tests::payload::MessageId;
 use tidegate_tests::places::tidegate;
 use tidegate_tests::publish::Load;
 use tidegate_tests::read::{Reader, Record};
@@ -62,9 +63,8 @@ impl Post {
     }
 }
 
-fn sequence(record: &Record) -> Vec<u8> {
-    // Publisher and number stand at the beginning of every payload, big end first.
-    record.payload.as_deref().expect("a payload")[..8].to_vec()
+fn sequence(record: &Record) -> u32 {
+    MessageId::find(record.payload.as_deref().expect("a payload")).expect("a numbered payload").sequence
 }
 
 #[test]
@@ -98,12 +98,12 @@ fn a_replay_that_is_killed_goes_on_and_sends_each_letter_once_in_order() {
 
 /// Each once, and those of one key as they were published.
 fn assert_in_order(records: &[Record]) {
-    let mut last: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let mut last: BTreeMap<String, u32> = BTreeMap::new();
     for record in records {
         let (key, number) = (record.key_text().expect("a key"), sequence(record));
         assert!(record.header("dlq.replayed").is_some(), "{record:?}");
-        if let Some(before) = last.insert(key.clone(), number.clone()) {
-            assert!(before < number, "{key}: {number:?} after {before:?}");
+        if let Some(before) = last.insert(key.clone(), number) {
+            assert!(before < number, "{key}: {number} after {before}");
         }
     }
 }
