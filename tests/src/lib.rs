@@ -6,6 +6,7 @@ pub mod client;
 pub mod guests;
 pub mod http;
 pub mod kafka;
+pub mod languages;
 pub mod metrics;
 pub mod mock;
 pub mod mosquitto;

@@ -1,8 +1,10 @@
 //! Real Mosquitto, real Apache Kafka, the real program, judged by the oracle.
 
 mod delivery;
+mod dlq;
 mod faults;
 mod kills;
+mod plugins;
 mod reload;
 mod servers;
 
