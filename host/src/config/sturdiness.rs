@@ -15,7 +15,7 @@ fn examples() -> PathBuf {
 
 fn read(paths: &[PathBuf]) -> Loaded {
     let env = |name: &str| (name == "SET").then(|| "value".to_owned());
-    load(paths, &Outside { env: &env, builtins: &["threshold", "decode"] }).unwrap()
+    load(paths, &Outside { env: &env, builtins: &["threshold", "decode", "sparkplug"] }).unwrap()
 }
 
 /// The text with all settings on that are switched off by a `#` without a blank behind it.
@@ -37,7 +37,7 @@ fn example_texts() -> Vec<String> {
 fn the_examples_are_right() {
     let loaded = read(&[examples()]);
     assert_eq!(loaded.problems, []);
-    assert_eq!(loaded.config.unwrap().rules.len(), 2);
+    assert_eq!(loaded.config.unwrap().rules.len(), 3);
 }
 
 #[test]
