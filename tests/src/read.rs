@@ -139,7 +139,8 @@ impl Reader {
         self.next.iter().any(|(place, next)| *next < ends[place])
     }
 
-    fn poll(&mut self) -> Option<Record> {
+    /// The next record, if one comes within a moment.
+    pub fn poll(&mut self) -> Option<Record> {
         let message = match self.consumer.poll(Duration::from_millis(50))? {
             Ok(message) => record(&message),
             // Broker down or changing: librdkafka tries again by itself, and the callers have a limit.
