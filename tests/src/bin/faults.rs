@@ -19,7 +19,7 @@ cargo xtask faults [OPTION]...
   --list             the rows
   --write-docs       puts the last report into docs/delivery.md
 
-Writes target/faults.json. Ends with 1 where a row is broken.
+Writes target/faults.json; rows that were not run keep their figures there. Ends with 1 where a row is broken.
 ";
 
 /// What was asked for.
@@ -142,7 +142,8 @@ fn conclude(ran: &[Ran]) -> Result<(), String> {
         println!("{:<11} {:<52} not run: {}", row.id, row.fault, row.reason);
     }
     let path = target().join("faults.json");
-    let text = format!("{:#}\n", report::json(ran));
+    let before = std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str(&text).ok());
+    let text = format!("{:#}\n", report::merged(before.as_ref(), &report::json(ran)));
     std::fs::write(&path, text).map_err(|error| format!("write {}: {error}", path.display()))?;
     let absent = ran.iter().filter(|one| matches!(one.outcome, Outcome::Absent(_))).count();
     let broken: Vec<_> = ran.iter().filter(|one| !one.is_green()).map(|one| one.id).collect();

@@ -16,6 +16,8 @@ use crate::verdict::{Expectation, Oracle, Verdict};
 pub const PROBE: &str = "probe-";
 /// Where nothing more comes for so long, nothing more will.
 const QUIET: Duration = Duration::from_secs(15);
+/// A reader that gets nothing for so long is made anew.
+const RENEW_AFTER: Duration = Duration::from_secs(2);
 
 /// A reader at work.
 pub struct Follower {
@@ -127,9 +129,15 @@ impl Seen {
 }
 
 fn follow(mut reader: Reader, shared: &Shared) -> Reader {
+    let mut quiet = Instant::now();
     while !shared.stop.load(Ordering::SeqCst) {
         if let Some(record) = reader.poll() {
             shared.lock().take(&record);
+            quiet = Instant::now();
+        }
+        if quiet.elapsed() > RENEW_AFTER {
+            reader.renew();
+            quiet = Instant::now();
         }
     }
     reader

@@ -101,15 +101,15 @@ fn output(trial: &Trial) -> Figures {
 }
 
 fn pointers(trial: &Trial) -> Figures {
-    misbehave(trial, "pointer", Some("plugin-trap"), 2_000)
+    misbehave(trial, "pointer", Some("plugin-refused"), 2_000)
 }
 
 fn not_utf8(trial: &Trial) -> Figures {
-    misbehave(trial, "utf8", Some("plugin-trap"), 2_000)
+    misbehave(trial, "utf8", Some("plugin-refused"), 2_000)
 }
 
 fn bad_headers(trial: &Trial) -> Figures {
-    misbehave(trial, "header", Some("plugin-output"), 2_000)
+    misbehave(trial, "header", Some("plugin-refused"), 2_000)
 }
 
 fn log_flood(trial: &Trial) -> Figures {
@@ -168,7 +168,7 @@ fn poison(trial: &Trial) -> Figures {
             false => id.payload(PAYLOAD_BYTES),
         }),
         expect: Arc::new(|id, topic| match is_evil(id) {
-            true => vec![Expected::letter("dlq", topic, "plugin-refused").content(Content::Commanded("{"))],
+            true => vec![Expected::letter("dlq", topic, "plugin-failed").content(Content::Commanded("{"))],
             false if topic.ends_with("/temp") => {
                 expected(id, topic).into_iter().map(|one| one.content(Content::Changed)).collect()
             }

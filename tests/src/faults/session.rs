@@ -345,6 +345,10 @@ fn serve(socket: TcpStream, number: u64, shared: &Shared) -> io::Result<()> {
                 continue;
             }
             while let Some(one) = packet {
+                if matches!(one, Packet::Disconnect { .. }) {
+                    state.cut();
+                    return Ok(());
+                }
                 bytes.extend(state.answer(one).map(|answer| answer.encode(Version::V5)).unwrap_or_default());
                 packet = stream.buffered()?;
             }

@@ -129,7 +129,7 @@ fn accounts(bridge: &Bridge, records: u64) -> Accounts {
     let metrics = bridge.metrics();
     let sum = |name: &str| metrics.sum(name, &[]) as i64;
     let settled = sum("tidegate_messages_acknowledged_total") + sum("tidegate_messages_abandoned_total");
-    let told = sum("tidegate_records_produced_total") + sum("tidegate_messages_dead_lettered_total");
+    let told = sum("tidegate_records_produced_total");
     Accounts {
         messages_missing: sum("tidegate_messages_received_total") - settled - sum("tidegate_inflight_messages"),
         records_missing: i64::try_from(records).unwrap_or(i64::MAX) - told,
