@@ -239,7 +239,7 @@ impl Scene {
         let settled = self.session.wait_settled(PATIENCE);
         let published = self.session.published();
         let accounts = self.whole_books.then(|| self.bridge_accounts());
-        let after = usage(self.bridge.process().id()).unwrap_or_default();
+        let after = self.at_rest();
         if !self.whole_books {
             // Each process has threads and descriptors of its own; their number is judged where nothing is restarted.
             (self.before.descriptors, self.before.threads) = (after.descriptors, after.threads);
@@ -260,6 +260,15 @@ impl Scene {
             verdict,
             ..Figures::default()
         }
+    }
+
+    /// What the process holds when threads and sockets that it has let go have had time to end.
+    fn at_rest(&mut self) -> Usage {
+        let (pid, before) = (self.bridge.process().id(), self.before);
+        let now = || usage(pid).unwrap_or_default();
+        let flat = |now: Usage| now.threads <= before.threads && now.descriptors <= before.descriptors;
+        wait_until(Duration::from_secs(if self.whole_books { 3 } else { 0 }), || flat(now()));
+        now()
     }
 
     /// Received minus all that became of it, and the records that the metrics tell.
