@@ -105,7 +105,7 @@ fn one(direction: &str, number: u64) -> (Verdict, bool) {
         bridge.kill();
     }
     bridge.spawn();
-    wait_until(PATIENCE, || done());
+    wait_until(PATIENCE, done);
     let published = session.published();
     (follower.finish(&published).0, ended)
 }
