@@ -5,7 +5,7 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Folders in `plugins/` whose component is embedded.
-const EMBEDDED: [&str; 1] = ["plant"];
+const EMBEDDED: [&str; 2] = ["plant", "identity"];
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Set by cargo for this script and meant for the host's build, not for the plugins'.
 const NOT_INHERITED: [&str; 8] = [
@@ -32,6 +32,43 @@ fn main() {
         }
         build(plugin, &source, &out);
     }
+    embed_texts(&root);
+    embed_wasi_stub();
+}
+
+/// Leaves `out/texts.rs`: the contract and the SDK's sources, which `plugin new` writes beside a new plugin.
+fn embed_texts(root: &Path) {
+    let wit = list("WIT", &root.join("wit"));
+    let sdk = list("SDK", &root.join("guest-sdk/src"));
+    let out = folder("OUT_DIR").join("texts.rs");
+    fs::write(&out, wit + &sdk).unwrap_or_else(|error| panic!("write {}: {error}", out.display()));
+}
+
+/// The files below `folder` as a constant: path and text, in name order.
+fn list(name: &str, folder: &Path) -> String {
+    let mut entries = String::new();
+    for path in files(folder) {
+        let inside = path.strip_prefix(folder).expect("it lies below").to_string_lossy().replace('\\', "/");
+        let path = path.canonicalize().unwrap_or_else(|error| panic!("find {}: {error}", path.display()));
+        entries.push_str(&format!("    ({inside:?}, include_str!({path:?})),\n"));
+    }
+    format!("/// Path and text of each file.\npub const {name}: &[(&str, &str)] = &[\n{entries}];\n")
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("read {}: {error}", folder.display()));
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    paths.into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// Leaves `out/wasi_stub.wasm`.
+fn embed_wasi_stub() {
+    let source = folder("CARGO_MANIFEST_DIR").join("templates/wasi/stub.wat");
+    println!("cargo::rerun-if-changed={}", source.display());
+    let stub = wat::parse_file(&source).unwrap_or_else(|error| panic!("{error}"));
+    let out = folder("OUT_DIR").join("wasi_stub.wasm");
+    fs::write(&out, stub).unwrap_or_else(|error| panic!("write {}: {error}", out.display()));
 }
 
 /// Leaves the component as `out/NAME.wasm`.

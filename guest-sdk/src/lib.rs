@@ -30,19 +30,30 @@
 //! Cargo builds the component in one step: crate type `cdylib`, target `wasm32-unknown-unknown`, linker
 //! `wasm-component-ld` (it comes with the toolchain). `README.md` shows the three files.
 //!
+//! What a rule may grant beyond reading messages: [state], [publish], [lookup], [clock], [metrics]. A plugin imports what
+//! it uses, and Tidegate refuses it where its rule does not grant that. What a plugin may be besides: [`Describe`],
+//! [`Timer`], [`Connection`].
+//!
 //! Three layers: this façade, the [values], and the raw calls, which have a native stand-in so that [testing] needs no
 //! wasm toolchain.
 
+pub mod clock;
 mod glue;
 pub mod log;
+pub mod lookup;
 mod message;
+pub mod metrics;
+mod occasions;
+pub mod publish;
 #[doc(hidden)]
 pub mod raw;
+pub mod state;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 pub mod values;
 
 pub use message::{Batch, Message};
+pub use occasions::{Connection, Describe, Description, Emission, Link, Moment, Timer};
 pub use values::{Header, Outcome, Output};
 
 /// What a plugin is.
@@ -73,10 +84,11 @@ pub fn config_from_json<T: serde::de::DeserializeOwned>(config: &str) -> Result<
     serde_json::from_str(config).map_err(|error| format!("configuration: {error}"))
 }
 
-/// Makes a [`Transform`] the plugin of this component. Once per crate.
+/// Makes a [`Transform`] the plugin of this component. Once per crate. What it is besides is named behind a colon:
+/// `export!(Plugin: Describe, Timer, Connection)`, any of them.
 #[macro_export]
 macro_rules! export {
-    ($plugin:ty) => {
+    ($plugin:ty $(: $($also:ident),+ $(,)?)?) => {
         // Where nothing is exported, the plugin counts as used all the same.
         const _: fn(&str) -> ::std::result::Result<$plugin, ::std::string::String> = <$plugin as $crate::Transform>::new;
 
@@ -118,7 +130,54 @@ macro_rules! export {
                 let batch = unsafe { Span::given(batch, len) };
                 PLUGIN.with(|plugin| exports::process(plugin, batch))
             }
+
+            $($($crate::export_also!($also, $plugin, PLUGIN);)+)?
         };
+    };
+}
+
+/// What `export!` adds for one of the names behind the colon.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_also {
+    (Describe, $plugin:ty, $held:ident) => {
+        #[used]
+        #[unsafe(link_section = "component-type:tidegate:describe")]
+        static DESCRIBE: [u8; $crate::raw::world::DESCRIBE.len()] = $crate::raw::world::DESCRIBE;
+
+        #[unsafe(export_name = "tidegate:plugin/describe@0.1.0#describe")]
+        extern "C" fn describe() -> *const $crate::raw::layout::Description<'static> {
+            exports::describe::<$plugin>()
+        }
+    };
+    (Timer, $plugin:ty, $held:ident) => {
+        #[used]
+        #[unsafe(link_section = "component-type:tidegate:timer")]
+        static TIMER: [u8; $crate::raw::world::TIMER.len()] = $crate::raw::world::TIMER;
+
+        #[unsafe(export_name = "tidegate:plugin/timer@0.1.0#interval-ms")]
+        extern "C" fn interval_ms() -> u32 {
+            $held.with(|plugin| exports::interval_ms(plugin))
+        }
+
+        #[unsafe(export_name = "tidegate:plugin/timer@0.1.0#tick")]
+        extern "C" fn tick(now_ms: u64, lead: u32) -> *const Tagged<'static> {
+            $held.with(|plugin| exports::tick(plugin, $crate::Moment { now_ms, lead: lead != 0 }))
+        }
+    };
+    (Connection, $plugin:ty, $held:ident) => {
+        #[used]
+        #[unsafe(link_section = "component-type:tidegate:connection")]
+        static CONNECTION: [u8; $crate::raw::world::CONNECTION.len()] = $crate::raw::world::CONNECTION;
+
+        #[unsafe(export_name = "tidegate:plugin/connection@0.1.0#changed")]
+        extern "C" fn changed(is_down: u32, resumed: u32, now_ms: u64, lead: u32) -> *const Tagged<'static> {
+            let link = match is_down {
+                0 => $crate::Link::Up { resumed: resumed != 0 },
+                _ => $crate::Link::Down,
+            };
+            $held.with(|plugin| exports::changed(plugin, link, $crate::Moment { now_ms, lead: lead != 0 }))
+        }
     };
 }
 

@@ -1,12 +1,14 @@
 //! Assembly: builds every part, joins them, starts every thread. One file shows all that runs.
 
 pub mod bridge;
+mod csv;
 pub mod plan;
 pub mod reading;
 pub mod reload;
 pub mod shelf;
 pub mod snapshots;
 pub mod sources;
+pub mod tables;
 pub mod watch;
 
 use std::path::PathBuf;
@@ -25,11 +27,11 @@ use crate::ack::{Desk, SourceNo};
 use crate::config::{Config, Problem, SourceConfig};
 use crate::kafka::Producer;
 use crate::meters::{ClusterMeters, Meters, SourceMeters};
-use crate::mqtt::{Drained, Status, Stop, Wires};
+use crate::mqtt::{Back, Drained, Status, Stop, Wires};
 use crate::pipeline::lane::{Lane, Outlets};
 use crate::pipeline::{Limits, Wiring};
 use crate::router::Snapshot;
-use crate::seam::{Sink, Subscription};
+use crate::seam::{Backchannel, Sink, Subscription};
 use crate::topic::ClusterNo;
 use crate::wasm::Engine;
 use reload::{Reach, Reloader};
@@ -82,6 +84,7 @@ pub struct Left {
 struct Plug {
     desk: &'static Desk,
     settled: Arc<Notify>,
+    back: Arc<Back>,
     meters: Arc<SourceMeters>,
     settings: signal::Sender<Arc<SourceConfig>>,
     subscriptions: signal::Sender<Arc<[Subscription]>>,
@@ -95,9 +98,12 @@ impl App {
     pub fn start(config: Config, paths: Vec<PathBuf>) -> Result<Self, StartError> {
         let meters = Arc::new(Meters::default());
         let shelf = Shelf::new(Engine::new().map_err(StartError::Engine)?);
+        let backs: Vec<Arc<Back>> = config.sources.iter().map(|_| Back::new(Arc::default())).collect();
         let mut builder = Builder::new(&config, shelf, meters.clone());
-        let Built { snapshot, digests } = builder.build(&config, None).map_err(StartError::Problems)?;
-        let plugs = plugs(&config, &snapshot, &meters);
+        builder.lend(backs.iter().map(|back| back.clone() as Arc<dyn Backchannel>).collect());
+        let Built { snapshot, digests, tables } = builder.build(&config, None).map_err(StartError::Problems)?;
+        builder.tables().take_over(tables);
+        let plugs = plugs(&config, &snapshot, backs, &meters);
         let producers = producers(&config, &plugs, &meters)?;
         let live = Arc::new(ArcSwap::from_pointee(snapshot));
         let outlets = Arc::new(outlets(&producers, &builder, &live));
@@ -180,9 +186,9 @@ fn cluster_views(config: &Config, producers: &[Arc<Producer>]) -> Vec<ClusterVie
     named.map(|(name, producer)| ClusterView { name, producer: producer.clone() }).collect()
 }
 
-fn plugs(config: &Config, snapshot: &Snapshot, meters: &Meters) -> Vec<Plug> {
-    let plug = |(place, source): (usize, &SourceConfig)| {
-        let settled = Arc::new(Notify::new());
+fn plugs(config: &Config, snapshot: &Snapshot, backs: Vec<Arc<Back>>, meters: &Meters) -> Vec<Plug> {
+    let plug = |(place, (source, back)): (usize, (&SourceConfig, Arc<Back>))| {
+        let settled = back.wake().clone();
         let waker = settled.clone();
         let no = SourceNo::new(place).expect("the configuration has at most `SourceNo::COUNT_MAX` sources");
         let source_meters = Arc::new(SourceMeters { name: source.name.clone(), ..SourceMeters::default() });
@@ -190,12 +196,13 @@ fn plugs(config: &Config, snapshot: &Snapshot, meters: &Meters) -> Vec<Plug> {
         Plug {
             desk: Desk::open(no, move || waker.notify_one()),
             settled,
+            back,
             meters: source_meters,
             settings: signal::Sender::new(Arc::new(source.clone())),
             subscriptions: signal::Sender::new(snapshot.sources[place].plan().wanted.as_slice().into()),
         }
     };
-    let plugs: Vec<Plug> = config.sources.iter().enumerate().map(plug).collect();
+    let plugs: Vec<Plug> = config.sources.iter().zip(backs).enumerate().map(plug).collect();
     let _first = meters.sources.set(plugs.iter().map(|plug| plug.meters.clone()).collect());
     plugs
 }
@@ -240,6 +247,7 @@ fn start_source(plug: Plug, config: &SourceConfig, wired: Wired) -> std::io::Res
         subscriptions: plug.subscriptions.subscribe(),
         settled: plug.settled,
         stop: stop.subscribe(),
+        back: plug.back,
         status: status.clone(),
         meters: plug.meters.clone(),
     };

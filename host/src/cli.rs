@@ -2,8 +2,11 @@
 
 pub mod check;
 pub mod demo;
+pub mod dlq;
 pub mod explain;
+pub mod plugin;
 pub mod run;
+pub mod today;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -51,6 +54,12 @@ enum Command {
     Explain(explain::Arguments),
     /// Run a simulated plant through an embedded MQTT broker, the bridge and an embedded Kafka.
     Demo(demo::Arguments),
+    /// Write, build, try and measure plugins.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+    /// Look at dead letters and send them again.
+    #[command(subcommand)]
+    Dlq(dlq::Command),
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Print a completion script for a shell.
@@ -105,6 +114,8 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::check(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
+        Command::Plugin(command) => plugin::run(&command),
+        Command::Dlq(command) => dlq::dlq(&command),
         Command::Schema => print(&format!("{:#}\n", config::schema::schema())),
         Command::Completion { shell } => {
             let mut script = Vec::new();

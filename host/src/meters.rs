@@ -126,6 +126,10 @@ pub struct PluginMeters {
     pub failures: DashMap<FailureKind, u64>,
     /// Gauge, per lane; the metric is their sum.
     pub memory_bytes: DashMap<usize, u64>,
+    /// The plugin's own, by name.
+    pub counters: DashMap<String, u64>,
+    /// The plugin's own, by name.
+    pub gauges: DashMap<String, f64>,
 }
 
 /// What one cluster counts.

@@ -9,6 +9,7 @@ pub mod groups;
 pub mod instances;
 pub mod lane;
 pub mod letters;
+pub mod occasions;
 pub mod records;
 pub mod route;
 
@@ -19,17 +20,19 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
+use tracing::error;
 
 use copies::Copies;
 use lane::{Job, Lane, Outlets};
 use letters::{Letters, Reply};
+use occasions::{Called, Timetable, UnderWay};
 use route::{Leg, Route, RouteCache};
 
 use crate::ack::{Ack, AckLedger, AckToken, Desk, Failure, Report, RuleNo, Settlement, Slot};
 use crate::message::Message;
 use crate::meters::{Meters, RuleMeters, SourceMeters};
-use crate::router::Snapshot;
-use crate::seam::{Arrival, Intake, Shipment};
+use crate::router::{Rule, RuleSet, Snapshot};
+use crate::seam::{Arrival, Intake, Occasion, Shipment};
 
 /// What a pipeline is joined to.
 pub struct Wiring {
@@ -56,6 +59,8 @@ pub struct Kept {
     pub message: Message,
     pub route: Arc<Route>,
     pub arrived: Instant,
+    /// No message of the broker: a call that we made of ourselves.
+    pub is_occasion: bool,
 }
 
 /// The data path of one source.
@@ -68,6 +73,11 @@ pub struct Pipeline {
     routes: RouteCache,
     copies: Copies,
     letters: Letters,
+    timetable: Timetable,
+    /// When the desk rings for the next tick.
+    rings_at: Option<Instant>,
+    /// The route of what is no message.
+    no_route: Arc<Route>,
     hashing: RandomState,
     /// By cluster: what the sink has not taken yet.
     outboxes: Vec<VecDeque<Shipment>>,
@@ -98,17 +108,22 @@ impl Counts {
 
 /// How soon a full sink is offered its records again.
 const OFFER_AGAIN: Duration = Duration::from_millis(2);
+/// Shortest wait for a tick.
+const TICK_REST_MIN: Duration = Duration::from_millis(1);
 
 impl Pipeline {
     #[must_use]
     pub fn new(wiring: Wiring) -> Self {
-        Self {
+        let mut pipeline = Self {
             snapshot: wiring.live.load_full(),
             next: None,
             ledger: AckLedger::default(),
             routes: RouteCache::new(),
             copies: Copies::default(),
             letters: Letters::default(),
+            timetable: Timetable::default(),
+            rings_at: None,
+            no_route: Arc::new(Route::none()),
             hashing: RandomState::default(),
             outboxes: wiring.outlets.sinks.iter().map(|_| VecDeque::new()).collect(),
             lane_jobs: wiring.lanes.iter().map(|_| Vec::new()).collect(),
@@ -117,7 +132,9 @@ impl Pipeline {
             batch_arrived: None,
             counts: Counts::default(),
             wiring,
-        }
+        };
+        pipeline.plan_ticks();
+        pipeline
     }
 
     /// Takes a message in and carries it to every rule that it is for.
@@ -132,7 +149,7 @@ impl Pipeline {
         }
         self.counts.unrouted += u64::from(shares == 0);
         let (qos, size_bytes, arrived) = (message.qos, message.size_bytes(), self.batch_arrived());
-        self.ledger.arrive(packet_id, qos, shares, size_bytes, Kept { message, route, arrived });
+        self.ledger.arrive(packet_id, qos, shares, size_bytes, Kept { message, route, arrived, is_occasion: false });
     }
 
     fn batch_arrived(&mut self) -> Instant {
@@ -155,6 +172,7 @@ impl Pipeline {
                 self.ledger.pay(slot);
             }
             Settlement::Dropped => self.dropped(slot),
+            Settlement::Nothing => drop(self.ledger.pay(slot)),
             Settlement::Split(more) => self.ledger.owe(slot, more),
             Settlement::Failed(failure) => self.failed(slot, rule, *failure, dead_letter),
             Settlement::Abandoned => {
@@ -186,6 +204,10 @@ impl Pipeline {
     /// A share could not be carried out: what its rule says about that is done.
     fn failed(&mut self, slot: Slot, rule: RuleNo, failure: Failure, dead_letter: bool) {
         let Some(kept) = self.ledger.kept(slot) else { return };
+        if kept.is_occasion {
+            error!(error = %failure.error, "a record that a plugin made without a message is lost");
+            return self.dropped(slot);
+        }
         let leg = kept.route.legs.iter().find(|leg| leg.rule.no == rule);
         let Some(leg) = leg.cloned() else { return };
         match self.letters.reply(&leg.rule, &kept.message, slot, failure, dead_letter, &self.snapshot) {
@@ -230,6 +252,53 @@ impl Pipeline {
         self.snapshot = self.wiring.live.load_full();
         self.next = None;
         self.routes.clear();
+        self.plan_ticks();
+    }
+
+    fn plan_ticks(&mut self) {
+        let rules = &self.snapshot.sources[self.wiring.desk.source().place()];
+        self.timetable = Timetable::of(rules, self.wiring.lanes.len(), &self.timetable, Instant::now());
+        self.rings_at = None;
+    }
+
+    /// Calls the ticks that are due, and sees to it that we wake for the next.
+    fn tick(&mut self, now: Instant) {
+        let mut due = Vec::new();
+        self.timetable.due(now, |rule, stage, lane, under_way| due.push((rule.clone(), stage, lane, under_way)));
+        for (rule, stage, lane, under_way) in due {
+            self.call(&rule, stage, lane, Occasion::Tick, Some(under_way));
+        }
+        let Some(next) = self.timetable.next() else { return };
+        if self.rings_at.is_none_or(|at| at <= now || next < at) {
+            self.rings_at = Some(next);
+            (self.wiring.ring_later)(next.saturating_duration_since(now).max(TICK_REST_MIN));
+        }
+    }
+
+    /// Tells all plugins that hear of the connection.
+    fn tell(&mut self, occasion: Occasion) {
+        let rules = self.snapshot.sources[self.wiring.desk.source().place()].clone();
+        for rule in rules.rules() {
+            for stage in occasions::hearers(rule) {
+                (0..self.wiring.lanes.len()).for_each(|lane| self.call(rule, stage, lane, occasion, None));
+            }
+        }
+        for (lane, jobs) in self.wiring.lanes.iter().zip(&mut self.lane_jobs) {
+            lane.push(jobs);
+        }
+    }
+
+    /// Enters a call without a message into the book and puts it behind the lane's messages.
+    fn call(&mut self, rule: &Arc<Rule>, stage: usize, lane: usize, occasion: Occasion, under_way: Option<UnderWay>) {
+        let source = self.snapshot.sources[self.wiring.desk.source().place()].source.clone();
+        let message = occasions::stand_in(None);
+        let kept =
+            Kept { message: message.clone(), route: self.no_route.clone(), arrived: Instant::now(), is_occasion: true };
+        let slot = self.ledger.occur(kept);
+        let leg = Arc::new(Leg::of_rule(rule));
+        let called = Some(Called { occasion, stage, source, under_way });
+        let token = self.wiring.desk.token(slot, rule.no);
+        self.lane_jobs[lane].push(Job { leg, message, token, called });
     }
 
     fn is_quiet(&self) -> bool {
@@ -256,6 +325,7 @@ impl Pipeline {
         self.reports = reports;
         self.carry_again();
         self.adopt();
+        self.tick(now);
     }
 }
 
@@ -271,7 +341,7 @@ fn dispatch(
     let token = || -> AckToken { wiring.desk.token(slot, leg.rule.no) };
     if leg.rule.has_stages() {
         let lane = usize::try_from(leg.lane_hash).unwrap_or(0) % lane_jobs.len();
-        lane_jobs[lane].push(Job { leg: leg.clone(), message: message.clone(), token: token() });
+        lane_jobs[lane].push(Job { leg: leg.clone(), message: message.clone(), token: token(), called: None });
         return 1;
     }
     for bound in &leg.destinations {
@@ -283,11 +353,13 @@ fn dispatch(
     u32::try_from(leg.destinations.len()).unwrap_or(u32::MAX)
 }
 
-/// Whether a rule goes through a lane in one set and not in the other.
-fn moves_a_rule(old: &crate::router::RuleSet, new: &crate::router::RuleSet) -> bool {
-    let through_lane: std::collections::HashMap<RuleNo, bool> =
-        old.rules().iter().map(|rule| (rule.no, rule.has_stages())).collect();
-    new.rules().iter().any(|rule| through_lane.get(&rule.no).is_some_and(|before| *before != rule.has_stages()))
+/// Whether a rule goes through a lane in one set and not in the other, or through another one.
+fn moves_a_rule(old: &RuleSet, new: &RuleSet) -> bool {
+    let before: std::collections::HashMap<RuleNo, &Rule> = old.rules().iter().map(|rule| (rule.no, &**rule)).collect();
+    let moves = |rule: &Rule, before: &Rule| {
+        rule.has_stages() != before.has_stages() || (rule.has_stages() && rule.order != before.order)
+    };
+    new.rules().iter().any(|rule| before.get(&rule.no).is_some_and(|before| moves(rule, before)))
 }
 
 impl Intake for Pipeline {
@@ -296,12 +368,14 @@ impl Intake for Pipeline {
         if !resumed {
             self.copies.clear();
         }
+        self.tell(Occasion::Linked { resumed });
     }
 
     fn lost(&mut self) {
         let open = self.ledger.lost();
         self.wiring.source_meters.abandoned.add(open);
         self.wiring.source_meters.in_flight.set(0);
+        self.tell(Occasion::Lost);
     }
 
     fn arrive(&mut self, arrival: Arrival) {

@@ -4,12 +4,13 @@
 use std::collections::VecDeque;
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::ack::{Ack, AckToken, FailureKind, PacketId};
 use crate::message::{Message, Properties, Qos, Record, SubscriptionId};
-use crate::topic::TopicFilter;
+use crate::topic::{TopicFilter, TopicName};
 
 /// One PUBLISH with what only its connection knows.
 #[derive(Debug)]
@@ -54,6 +55,31 @@ pub trait Stage: Send + Sync {
     /// # Errors
     /// Where it cannot be started or refuses its configuration.
     fn open(&self) -> Result<Box<dyn Instance>, StageFault>;
+    /// The same for one lane among several, told apart by number; 0 leads.
+    ///
+    /// # Errors
+    /// As `open`.
+    fn open_in(&self, lane: usize) -> Result<Box<dyn Instance>, StageFault> {
+        let _alone = lane;
+        self.open()
+    }
+    /// What it asks of whoever runs it.
+    fn wishes(&self) -> Wishes {
+        Wishes::default()
+    }
+}
+
+/// What a stage asks of whoever runs it, beyond being called with messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Levels of the MQTT topic, from 0, that make the order key; empty: the whole topic.
+    pub order: Vec<u32>,
+    /// Time between two `Occasion::Tick`.
+    pub tick: Option<Duration>,
+    /// Wants `Occasion::Linked` and `Occasion::Lost`.
+    pub hears_connection: bool,
+    /// Keeps state by key, so that a message that is carried again counts again.
+    pub keeps_state: bool,
 }
 
 /// A running copy of a stage. Lives on one lane's thread.
@@ -63,8 +89,39 @@ pub trait Instance {
     /// # Errors
     /// After any error the instance must be dropped.
     fn process(&mut self, batch: &[StageMessage<'_>]) -> Result<Vec<Outcome>, StageFault>;
+    /// A call without a message: the records that it makes, or the reason why there are none.
+    ///
+    /// # Errors
+    /// As `process`.
+    fn occur(&mut self, occasion: Occasion) -> Result<Result<Vec<Emission>, String>, StageFault> {
+        let _nothing_to_do = occasion;
+        Ok(Ok(Vec::new()))
+    }
     /// Linear memory in use.
     fn memory_bytes(&self) -> usize;
+    /// Whether it has grown so much that a new copy should take its place.
+    fn is_worn(&self) -> bool {
+        false
+    }
+}
+
+/// Why a stage is called without a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// Its interval is over.
+    Tick,
+    /// The source has a connection; the broker kept the session, or did not.
+    Linked { resumed: bool },
+    /// The source has lost its connection.
+    Lost,
+}
+
+/// A record that a plugin made without a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Emission {
+    /// The MQTT topic for the rule's templates.
+    pub about: Option<String>,
+    pub output: Output,
 }
 
 /// One message as a stage sees it.
@@ -91,6 +148,18 @@ pub enum Outcome {
     Emit(Vec<Output>),
     /// Cannot be transformed, with the reason.
     Fail(String),
+}
+
+impl Outcome {
+    /// Records that it leads to.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        match self {
+            Self::Pass | Self::Replace(_) => 1,
+            Self::Drop | Self::Fail(_) => 0,
+            Self::Emit(outputs) => outputs.len(),
+        }
+    }
 }
 
 /// A record that a plugin made; what it leaves out is as the rule says.
@@ -128,6 +197,36 @@ pub trait Sink: Send + Sync {
     /// the delivery report, `Failed` after a lasting refusal. Stops where its bound is reached and leaves the rest, in
     /// order, to be offered again; never waits. Order among the shipments of one key holds across all errors.
     fn send(&self, shipments: &mut VecDeque<Shipment>);
+}
+
+/// A message for the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    pub topic: TopicName,
+    pub payload: Bytes,
+    /// At most once or at least once.
+    pub qos: Qos,
+    pub retain: bool,
+}
+
+/// The way back to the broker of one source. No method waits.
+pub trait Backchannel: Send + Sync {
+    /// Whether a connection stands.
+    fn is_linked(&self) -> bool;
+    /// Whether the queue takes more.
+    fn has_room(&self) -> bool;
+    /// Largest message, topic and payload together.
+    fn message_bytes_max(&self) -> usize;
+    /// Takes all messages, in order, and leaves `messages` empty. They leave with the next write.
+    fn publish(&self, messages: &mut Vec<Outgoing>);
+}
+
+/// Tables held for plugins. Each call sees one state of a table whole.
+pub trait Tables: Send + Sync {
+    /// The row of `key`; `None` where there is no such table.
+    fn row(&self, table: &str, key: &str) -> Option<Option<Bytes>>;
+    /// One column of it.
+    fn field(&self, table: &str, key: &str, column: &str) -> Option<Option<String>>;
 }
 
 /// One subscription of a source.

@@ -7,6 +7,7 @@ pub mod faults;
 pub mod guests;
 pub mod http;
 pub mod kafka;
+pub mod languages;
 pub mod metrics;
 pub mod mock;
 pub mod mosquitto;

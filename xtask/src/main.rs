@@ -1,6 +1,7 @@
 //! Chores of the repository: `cargo xtask help` lists them.
 
 mod group;
+mod languages;
 mod place;
 mod scan;
 mod steps;

@@ -33,7 +33,7 @@ const LAYERS: [(Layer, &[&str]); 4] = [
 ];
 
 /// Foreign libraries and the one folder of `host/src` that names them.
-const CLIENTS: [(&str, &str); 7] = [
+const CLIENTS: [(&str, &str); 10] = [
     ("rumqttc", "mqtt"),
     ("rdkafka", "kafka"),
     ("rdkafka_sys", "kafka"),
@@ -41,6 +41,9 @@ const CLIENTS: [(&str, &str); 7] = [
     ("wasmtime_wasi", "wasm"),
     ("wasmtime_environ", "wasm"),
     ("rumqttd", "demo"),
+    ("wasmparser", "plugin_tools"),
+    ("wit_component", "plugin_tools"),
+    ("wit_parser", "plugin_tools"),
 ];
 
 /// What values and policy must not know: waiting, clocks, sockets.

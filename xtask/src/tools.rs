@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::languages;
 use crate::place::target;
 use crate::steps::program;
 
@@ -27,6 +28,17 @@ const BUILD_TOOLS: [Tool; 4] = [
     Tool { program: "perl", version: "--version", package: "perl", why: "for OpenSSL" },
 ];
 
+/// What plugins in C, C++, Python, JavaScript and TypeScript are built with; the rest comes by `languages`.
+const LANGUAGE_TOOLS: [Tool; 4] = [
+    Tool { program: "wasm-ld", version: "--version", package: "lld", why: "links plugins in C and C++" },
+    Tool { program: "clang", version: "--version", package: "clang", why: "compiles plugins in C and C++" },
+    Tool { program: "python3", version: "--version", package: "python3-venv", why: "runs componentize-py" },
+    Tool { program: "npm", version: "--version", package: "npm", why: "brings componentize-qjs" },
+];
+/// Libraries have no program to ask; their packages are asked for where this file is missing.
+const WASM_LIBRARIES: (&str, [&str; 3]) =
+    ("/usr/lib/wasm32-wasi/libc++.a", ["wasi-libc", "libclang-rt-dev-wasm32", "libc++-dev-wasm32"]);
+
 const SERVER_TOOLS: [Tool; 5] = [
     Tool { program: "/usr/sbin/mosquitto", version: "-h", package: "mosquitto", why: "the real MQTT broker" },
     Tool { program: "java", version: "-version", package: "openjdk-17-jre-headless", why: "runs Apache Kafka" },
@@ -42,7 +54,16 @@ const SERVER_TOOLS: [Tool; 5] = [
 pub(crate) fn run() -> Result<(), String> {
     for_building()?;
     provide(&SERVER_TOOLS)?;
+    provide(&LANGUAGE_TOOLS)?;
+    wasm_libraries()?;
+    languages::install()?;
     kafka()
+}
+
+/// Where they cannot be installed, plugins in C and C++ are built with Zig's.
+fn wasm_libraries() -> Result<(), String> {
+    let (sign, packages) = WASM_LIBRARIES;
+    if Path::new(sign).is_file() || !may_install() { Ok(()) } else { install(&packages) }
 }
 
 /// What every tier needs.

@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 
-use super::layout::{Output, Pair, Perhaps, Span, Tagged};
-use crate::values;
+use super::layout::{Description, Emission, Output, Pair, Perhaps, Span, Tagged};
+use crate::{occasions, values};
 
 /// Outcomes, and their layout pointing into them.
 struct Answer {
@@ -14,6 +14,8 @@ struct Answer {
     whole: Span<'static, Tagged<'static>>,
     refusal: String,
     started: Tagged<'static>,
+    emissions: Vec<occasions::Emission>,
+    emitted: Vec<Emission<'static>>,
 }
 
 thread_local! {
@@ -26,6 +28,8 @@ thread_local! {
             whole: Span::empty(),
             refusal: String::new(),
             started: Tagged::NONE,
+            emissions: Vec::new(),
+            emitted: Vec::new(),
         })
     };
 }
@@ -50,11 +54,55 @@ pub fn keep(outcomes: Vec<values::Outcome>) -> *const Span<'static, Tagged<'stat
     })
 }
 
+/// Keeps the result of `tick` or `changed` and tells where it lies.
+pub fn keep_emissions(emitted: Result<Vec<occasions::Emission>, String>) -> *const Tagged<'static> {
+    ANSWER.with_borrow_mut(|answer| {
+        answer.forget();
+        answer.started = match emitted {
+            Ok(emissions) => {
+                answer.emissions = emissions;
+                Tagged { tag: 0, body: answer.lay_emissions() }
+            }
+            Err(reason) => {
+                answer.refusal = reason;
+                Tagged { tag: 1, body: Span::of(answer.refusal.as_bytes()).kept() }
+            }
+        };
+        &raw const answer.started
+    })
+}
+
+/// Keeps what the plugin says of itself, for ever: it is asked once.
+pub fn keep_description(said: occasions::Description) -> *const Description<'static> {
+    let said: &'static occasions::Description = Box::leak(Box::new(said));
+    let grants: Vec<Span<'static>> = said.grants.iter().map(|grant| Span::of(grant.as_bytes())).collect();
+    let grants: &'static [Span<'static>] = grants.leak();
+    Box::leak(Box::new(Description {
+        name: Span::of(said.name.as_bytes()),
+        version: Span::of(said.version.as_bytes()),
+        about: Span::of(said.about.as_bytes()),
+        order: Span::of(&said.order),
+        config_schema: Tagged::option(said.config_schema.as_deref().map(str::as_bytes)),
+        grants: Span::of(grants),
+    }))
+}
+
 impl Answer {
+    fn lay_emissions(&mut self) -> Span<'static> {
+        let Self { emissions, emitted, headers, .. } = self;
+        emitted.extend(emissions.iter().map(|emission| Emission {
+            about: Tagged::option(emission.about.as_deref().map(str::as_bytes)).kept(),
+            output: lay_output(&emission.output, headers),
+        }));
+        Span::of(emitted).kept().cast()
+    }
+
     fn forget(&mut self) {
         self.laid.clear();
         self.outputs.clear();
         self.headers.clear();
+        self.emitted.clear();
+        self.emissions.clear();
     }
 
     fn lay(&mut self) {

@@ -3,6 +3,10 @@
 use std::mem::MaybeUninit;
 
 use super::layout::{Pair, Perhaps, Span, Tagged};
+pub use super::services::{
+    count, gauge, lookup_field, lookup_row, monotonic_us, now_ms, publish, state_compare_and_set, state_delete,
+    state_get, state_get_many, state_keys, state_set,
+};
 use crate::log::Level;
 
 #[expect(unsafe_code, reason = "imports are foreign functions")]

@@ -122,9 +122,31 @@ pub struct Output<'a> {
     pub timestamp_ms: Perhaps<u64>,
 }
 
+/// `record emission`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Emission<'a> {
+    pub about: Tagged<'a>,
+    pub output: Output<'a>,
+}
+
+/// `record description`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Description<'a> {
+    pub name: Span<'a>,
+    pub version: Span<'a>,
+    pub about: Span<'a>,
+    pub order: Span<'a, u32>,
+    pub config_schema: Tagged<'a>,
+    pub grants: Span<'a, Span<'a>>,
+}
+
 #[cfg(target_family = "wasm")]
 const _: () = {
     assert!(size_of::<Message<'_>>() == 32 && std::mem::offset_of!(Message<'_>, received_ms) == 16);
     assert!(size_of::<Tagged<'_>>() == 12 && size_of::<Pair<'_>>() == 16 && size_of::<Perhaps<u32>>() == 8);
+    assert!(size_of::<Emission<'_>>() == 80 && std::mem::offset_of!(Emission<'_>, output) == 16);
+    assert!(size_of::<Description<'_>>() == 52 && std::mem::offset_of!(Description<'_>, grants) == 44);
     assert!(size_of::<Output<'_>>() == 64 && std::mem::offset_of!(Output<'_>, timestamp_ms) == 48);
 };

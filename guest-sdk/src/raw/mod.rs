@@ -17,4 +17,6 @@ pub mod host;
 #[path = "native.rs"]
 pub mod host;
 pub mod layout;
+#[cfg(target_family = "wasm")]
+mod services;
 pub mod world;

@@ -36,6 +36,8 @@ struct Entry<T> {
     /// Shares not settled yet; 0 is settled.
     owed: u32,
     abandoned: bool,
+    /// A message of the broker, not a call that we made of ourselves.
+    is_message: bool,
     size_bytes: usize,
     kept: T,
 }
@@ -55,6 +57,8 @@ pub struct AckLedger<T> {
     /// Slot of `entries[0]`.
     base: u64,
     bytes: usize,
+    /// Entries that are no messages.
+    occasions: usize,
     /// Debts of the connection before, by packet id, until the broker sends the message again.
     detached: HashMap<PacketId, Entry<T>>,
     /// The same by home.
@@ -69,6 +73,7 @@ impl<T> Default for AckLedger<T> {
             entries: VecDeque::new(),
             base: 0,
             bytes: 0,
+            occasions: 0,
             detached: HashMap::new(),
             detached_at: HashMap::new(),
             moved: HashMap::new(),
@@ -87,7 +92,24 @@ impl<T> AckLedger<T> {
     /// `packet_id`.
     pub fn arrive(&mut self, packet_id: Option<PacketId>, qos: Qos, owed: u32, size_bytes: usize, kept: T) -> Slot {
         let home = self.next_slot();
-        self.push(Entry { home, packet_id, qos, owed, abandoned: false, size_bytes, kept })
+        self.push(Entry { home, packet_id, qos, owed, abandoned: false, is_message: true, size_bytes, kept })
+    }
+
+    /// Enters a call without a message, with one share to be settled: acknowledgements behind it wait for its records, but
+    /// it is not counted among the messages.
+    pub fn occur(&mut self, kept: T) -> Slot {
+        let (home, qos) = (self.next_slot(), Qos::AtMostOnce);
+        self.occasions += 1;
+        self.push(Entry {
+            home,
+            packet_id: None,
+            qos,
+            owed: 1,
+            abandoned: false,
+            is_message: false,
+            size_bytes: 0,
+            kept,
+        })
     }
 
     /// A message that the broker marks as sent before. Where the debt of its first delivery still stands and `is_same`
@@ -145,7 +167,8 @@ impl<T> AckLedger<T> {
             let Some(entry) = self.entries.pop_front() else { break };
             self.base += 1;
             self.bytes -= entry.size_bytes;
-            left.messages += u64::from(!entry.abandoned);
+            left.messages += u64::from(!entry.abandoned && entry.is_message);
+            self.occasions -= usize::from(!entry.is_message);
             match (entry.packet_id, entry.qos) {
                 (Some(id), Qos::ExactlyOnce) => acks.push(Ack::Pubrec(id)),
                 (Some(id), Qos::AtMostOnce | Qos::AtLeastOnce) => acks.push(Ack::Puback(id)),
@@ -158,7 +181,7 @@ impl<T> AckLedger<T> {
     /// The connection is gone: no slot so far can acknowledge any more. Returns how many messages stood open. Their
     /// debts wait for the broker to send them again.
     pub fn lost(&mut self) -> u64 {
-        let open = self.entries.len() as u64;
+        let (entries, open) = (self.entries.len() as u64, self.in_flight() as u64);
         for entry in self.entries.drain(..) {
             let Some(packet_id) = entry.packet_id else { continue };
             self.detached_at.insert(entry.home, packet_id);
@@ -167,8 +190,9 @@ impl<T> AckLedger<T> {
             }
         }
         self.moved.clear();
-        self.base += open;
+        self.base += entries;
         self.bytes = 0;
+        self.occasions = 0;
         open
     }
 
@@ -183,7 +207,7 @@ impl<T> AckLedger<T> {
     /// Messages of this connection that are not acknowledged yet.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.entries.len()
+        self.entries.len() - self.occasions
     }
 
     /// Their bytes.
@@ -254,6 +278,19 @@ mod tests {
         ledger.pay(slots[0]);
         assert_eq!(taken(&mut ledger), [7, 3].map(|id| Ack::Puback(PacketId(id))));
         assert_eq!(ledger.in_flight(), 1);
+    }
+
+    #[test]
+    fn an_occasion_holds_what_is_behind_it_and_is_no_message() {
+        let mut ledger = AckLedger::default();
+        let occasion = ledger.occur(0);
+        let slot = arrive(&mut ledger, 7);
+        ledger.pay(slot);
+        assert_eq!((taken(&mut ledger), ledger.in_flight()), (vec![], 1));
+        ledger.pay(occasion);
+        assert_eq!(ledger.take_acks(&mut Vec::new()), Left { messages: 1 });
+        ledger.occur(0);
+        assert_eq!((ledger.in_flight(), ledger.lost(), ledger.in_flight()), (0, 0, 0));
     }
 
     #[test]

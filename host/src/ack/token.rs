@@ -62,6 +62,8 @@ pub enum Settlement {
     Delivered,
     /// A plugin or rule decided that nothing is to be sent.
     Filtered,
+    /// There was nothing to send: a plugin was called without a message and made no record.
+    Nothing,
     /// Set aside for good by the rule's `on_error = "drop"`, counted.
     Dropped,
     /// One share became `1 + n`: `n` more settlements are owed. Not a settlement by itself.

@@ -119,11 +119,12 @@ impl Reloader {
             return ReloadOutcome::Rejected(fixed);
         }
         let before = self.reach.live.load_full();
-        let Built { snapshot, digests } = match inner.builder.build(&next, Some(&before)) {
+        let Built { snapshot, digests, tables } = match inner.builder.build(&next, Some(&before)) {
             Ok(built) => built,
             Err(problems) => return ReloadOutcome::Rejected(problems),
         };
-        if next == inner.config && digests == inner.digests {
+        let tables_changed = inner.builder.tables().take_over(tables);
+        if next == inner.config && digests == inner.digests && !tables_changed {
             return ReloadOutcome::Unchanged;
         }
         self.swap(snapshot, &next);

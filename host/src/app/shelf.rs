@@ -6,16 +6,20 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
-use crate::config::{PluginConfig, PluginLimits, PluginsConfig, Problem, Severity, ViaConfig};
+use crate::config::cases;
+use crate::config::{Grant, Grants, PluginConfig, PluginLimits, PluginsConfig, Problem, Severity, ViaConfig};
+use crate::plugin_tools::{self, advice::Trouble};
 use crate::seam::Stage;
 use crate::wasm::embedded;
-use crate::wasm::{Engine, Plugin};
+use crate::wasm::{Engine, Outside, Plugin};
 
 /// Compiled plugins and configured stages, by what they were made of.
 pub struct Shelf {
     engine: Arc<Engine>,
     plugins: HashMap<PluginKey, Arc<Plugin>>,
     stages: HashMap<StageKey, Weak<dyn Stage>>,
+    /// What became of a plugin's cases, so that neither is tried again while it does not change.
+    tried: HashMap<(PluginKey, String), Result<(), String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +36,7 @@ struct StageKey {
     plugin: PluginKey,
     rule: String,
     config: String,
+    grants: Grants,
 }
 
 /// What one look at the shelf found; files are read once per look.
@@ -44,7 +49,7 @@ pub struct Look<'s> {
 impl Shelf {
     #[must_use]
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, plugins: HashMap::new(), stages: HashMap::new() }
+        Self { engine, plugins: HashMap::new(), stages: HashMap::new(), tried: HashMap::new() }
     }
 
     /// Looks at the folder as it is now.
@@ -53,12 +58,16 @@ impl Shelf {
     }
 }
 
+fn grant_help(grant: Grant) -> String {
+    format!("if it shall: add `grants = [{}]` to this entry of `via`", grant.example())
+}
+
 impl Look<'_> {
     /// The stage that the `via` entry of `rule` asks for, tried with one instance.
     ///
     /// # Errors
     /// What is wrong with the file or its configuration, at the place of the entry.
-    pub fn stage(&mut self, rule: &str, via: &ViaConfig) -> Result<Arc<dyn Stage>, Problem> {
+    pub fn stage(&mut self, rule: &str, via: &ViaConfig, outside: &Outside) -> Result<Arc<dyn Stage>, Problem> {
         let problem = |code, message: String| Problem {
             severity: Severity::Error,
             code,
@@ -68,12 +77,17 @@ impl Look<'_> {
             excerpt: None,
         };
         let (key, plugin) = self.plugin(&via.plugin).map_err(|error| problem("plugin-unusable", error))?;
-        let stage_key = StageKey { plugin: key, rule: rule.into(), config: via.config.clone() };
+        if let Some(missing) = plugin.missing(&via.grants).first() {
+            let message = format!("plugin `{}` uses `{missing}`, which this rule does not grant", via.plugin);
+            return Err(Problem { help: Some(grant_help(*missing)), ..problem("not-granted", message) });
+        }
+        let (config, grants) = (via.config.clone(), via.grants.clone());
+        let stage_key = StageKey { plugin: key, rule: rule.into(), config, grants };
         if let Some(stage) = self.shelf.stages.get(&stage_key).and_then(Weak::upgrade) {
             return Ok(stage);
         }
         let stage = plugin
-            .stage(rule, via.config.clone())
+            .stage_granted(rule, via.config.clone(), &via.grants, outside)
             .map_err(|fault| problem("plugin-init", format!("plugin `{}` does not start: {fault}", via.plugin)))?;
         self.shelf.stages.insert(stage_key, Arc::downgrade(&stage));
         Ok(stage)
@@ -112,6 +126,7 @@ impl Look<'_> {
     pub fn finish(self) {
         let kept: Vec<&PluginKey> = self.seen.values().flatten().map(|(key, _)| key).collect();
         self.shelf.plugins.retain(|key, _| kept.contains(&key));
+        self.shelf.tried.retain(|(key, _), _| kept.contains(&key));
         self.shelf.stages.retain(|_, stage| stage.strong_count() > 0);
     }
 
@@ -132,13 +147,35 @@ impl Look<'_> {
             return Err(format!("plugin `{name}` has the digest {sha256}, but `sha256` asks for {wanted}"));
         }
         let key = PluginKey { name: name.into(), sha256, trusted: settings.trusted, limits: settings.limits };
-        if let Some(known) = self.shelf.plugins.get(&key) {
-            return Ok((key, known.clone()));
-        }
-        let loaded = self.shelf.engine.load(name, &bytes, settings.trusted, settings.limits);
-        let plugin = loaded.map_err(|error| error.to_string())?;
+        let plugin = match self.shelf.plugins.get(&key) {
+            Some(known) => known.clone(),
+            None => {
+                let loaded = self.shelf.engine.load(name, &bytes, settings.trusted, settings.limits);
+                loaded.map_err(|error| Trouble::of_load(name, &error).in_one_line())?
+            }
+        };
+        self.try_cases(&key, &plugin)?;
         self.shelf.plugins.insert(key.clone(), plugin.clone());
         Ok((key, plugin))
+    }
+
+    /// Runs the cases that lie beside the plugin's file, if any, once for each content of both.
+    fn try_cases(&mut self, key: &PluginKey, plugin: &Arc<Plugin>) -> Result<(), String> {
+        let name = &key.name;
+        let path = self.config.folder.as_ref().map(|folder| folder.join(format!("{name}.cases.toml")));
+        let Some(path) = path.filter(|path| path.is_file()) else { return Ok(()) };
+        let bytes = fs::read(&path).map_err(|error| format!("read {}: {error}", path.display()))?;
+        let tried = (key.clone(), crate::digest::sha256_hex(&bytes));
+        if let Some(known) = self.shelf.tried.get(&tried) {
+            return known.clone();
+        }
+        let outcome = match cases::load(&path) {
+            Ok(wanted) => plugin_tools::cases::summary(&wanted, &plugin_tools::cases::run(plugin, &wanted))
+                .map_or(Ok(()), |failures| Err(format!("plugin `{name}` {failures}"))),
+            Err(problems) => Err(told(name, &problems)),
+        };
+        self.shelf.tried.insert(tried, outcome.clone());
+        outcome
     }
 
     fn settings(&self, name: &str) -> PluginConfig {
@@ -166,4 +203,12 @@ impl Look<'_> {
         }
         fs::read(&path).map_err(|error| format!("read plugin {shown}: {error}"))
     }
+}
+
+/// The first problem of a cases file, and how many there are.
+fn told(name: &str, problems: &[Problem]) -> String {
+    let first = problems.iter().find(|problem| problem.severity == Severity::Error);
+    let first = first.map(|problem| format!("{}:{}: {}", problem.place.file, problem.place.line, problem.message));
+    let count = problems.len();
+    format!("the cases of plugin `{name}` cannot be used ({count} problems): {}", first.unwrap_or_default())
 }

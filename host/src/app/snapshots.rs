@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::shelf::{Look, Shelf};
+use super::tables::{LoadedTables, TableSet};
 use crate::ack::RuleNo;
 use crate::config::{Config, DestinationConfig, Problem, RuleConfig, Severity};
 use crate::meters::Meters;
 use crate::router::subscriptions::Plan;
-use crate::router::{Destination, Rule, RuleSet, RuleStage, Snapshot};
+use crate::router::{Destination, Order, Rule, RuleSet, RuleStage, Snapshot};
+use crate::seam::Backchannel;
 use crate::topic::{ClusterNo, KafkaTopics};
+use crate::wasm::Outside;
 
 /// Makes one snapshot after the other for the life of the process.
 pub struct Builder {
@@ -17,6 +20,9 @@ pub struct Builder {
     numbers: HashMap<String, RuleNo>,
     topics: Vec<Arc<KafkaTopics>>,
     meters: Arc<Meters>,
+    /// By source, the way back to its broker; empty where nothing runs.
+    backs: Vec<Arc<dyn Backchannel>>,
+    tables: Arc<TableSet>,
 }
 
 /// A snapshot and the plugins that it was made of.
@@ -24,6 +30,8 @@ pub struct Built {
     pub snapshot: Snapshot,
     /// Plugin name to digest.
     pub digests: HashMap<String, String>,
+    /// What the lookup files held, to be taken over together with the snapshot.
+    pub tables: LoadedTables,
 }
 
 impl Builder {
@@ -34,7 +42,18 @@ impl Builder {
             Arc::new(KafkaTopics::new(no, cluster.topics_max))
         };
         let topics = config.clusters.iter().enumerate().map(topics).collect();
-        Self { shelf, numbers: HashMap::new(), topics, meters }
+        Self { shelf, numbers: HashMap::new(), topics, meters, backs: Vec::new(), tables: Arc::default() }
+    }
+
+    /// Lets plugins publish, by source.
+    pub fn lend(&mut self, backs: Vec<Arc<dyn Backchannel>>) {
+        self.backs = backs;
+    }
+
+    /// What plugins look into.
+    #[must_use]
+    pub fn tables(&self) -> &Arc<TableSet> {
+        &self.tables
     }
 
     /// The topics of each cluster, shared with the data path.
@@ -48,14 +67,14 @@ impl Builder {
     /// # Errors
     /// All plugins that cannot be used and all rules beyond the limits.
     pub fn build(&mut self, config: &Config, before: Option<&Snapshot>) -> Result<Built, Vec<Problem>> {
-        let Self { shelf, numbers, topics, meters } = self;
+        let Self { shelf, numbers, topics, meters, backs, tables } = self;
         let mut look = shelf.look(&config.plugins);
-        let mut problems = Vec::new();
+        let (loaded, mut problems) = tables.load(&config.lookups);
         let mut by_source: Vec<Vec<Arc<Rule>>> = config.sources.iter().map(|_| Vec::new()).collect();
         for wanted in &config.rules {
             match number(numbers, &wanted.name)
                 .map_err(|problem| vec![problem])
-                .and_then(|no| rule(wanted, no, &mut look, meters))
+                .and_then(|no| rule(wanted, no, &mut look, meters, &outside(backs, tables, wanted)))
             {
                 Ok(rule) => by_source[wanted.source].push(Arc::new(rule)),
                 Err(found) => problems.extend(found),
@@ -78,7 +97,7 @@ impl Builder {
         };
         let sources = by_source.into_iter().enumerate().map(set).collect();
         let generation = before.map_or(0, |before| before.generation) + 1;
-        Ok(Built { snapshot: Snapshot { generation, sources, dead_letter }, digests })
+        Ok(Built { snapshot: Snapshot { generation, sources, dead_letter }, digests, tables: loaded })
     }
 
     /// Plugin files that no rule uses and that would not load.
@@ -86,7 +105,7 @@ impl Builder {
         let mut look = self.shelf.look(&config.plugins);
         for rule in &config.rules {
             for via in &rule.via {
-                let _told_by_build = look.stage(&rule.name, via);
+                let _told_by_build = look.stage(&rule.name, via, &Outside::default());
             }
         }
         let warning = |(path, error): (std::path::PathBuf, String)| Problem {
@@ -109,17 +128,32 @@ fn number(numbers: &mut HashMap<String, RuleNo>, name: &str) -> Result<RuleNo, P
     Ok(no)
 }
 
-fn rule(config: &RuleConfig, no: RuleNo, look: &mut Look<'_>, meters: &Meters) -> Result<Rule, Vec<Problem>> {
+/// What plugins of a rule may be lent.
+fn outside(backs: &[Arc<dyn Backchannel>], tables: &Arc<TableSet>, rule: &RuleConfig) -> Outside {
+    Outside { back: backs.get(rule.source).cloned(), tables: Some(tables.clone()), ..Outside::default() }
+}
+
+fn rule(
+    config: &RuleConfig,
+    no: RuleNo,
+    look: &mut Look<'_>,
+    meters: &Meters,
+    outside: &Outside,
+) -> Result<Rule, Vec<Problem>> {
     let meters = meters.rule(no, &config.name);
     let mut stages = Vec::new();
     let mut problems = Vec::new();
     for via in &config.via {
         let counted = meters.plugins.entry(via.plugin.clone()).or_default().clone();
-        match look.stage(&config.name, via) {
+        match look.stage(&config.name, via, &Outside { meters: counted.clone(), ..outside.clone() }) {
             Ok(stage) => stages.push(RuleStage { stage, meters: counted }),
             Err(problem) => problems.push(problem),
         }
     }
+    let order = order(config, &stages).unwrap_or_else(|problem| {
+        problems.push(problem);
+        Order::Topic
+    });
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -129,10 +163,27 @@ fn rule(config: &RuleConfig, no: RuleNo, look: &mut Look<'_>, meters: &Meters) -
         from: config.from.clone(),
         qos: config.qos,
         stages,
+        order,
         to: config.to.iter().map(destination).collect(),
         on_error: config.on_error,
         meters,
     })
+}
+
+/// As the rule says, else as its plugins do, else the topic.
+fn order(config: &RuleConfig, stages: &[RuleStage]) -> Result<Order, Problem> {
+    if let Some(template) = &config.order {
+        return Ok(Order::Template(template.clone()));
+    }
+    let mut asked = stages.iter().map(|stage| (stage.stage.name(), stage.stage.wishes().order));
+    let Some((first, levels)) = asked.find(|(_, levels)| !levels.is_empty()) else { return Ok(Order::Topic) };
+    if let Some((other, _)) = asked.find(|(_, other)| !other.is_empty() && *other != levels) {
+        let place = config.via.first().map(|via| via.place.clone()).unwrap_or_default();
+        let message = format!("the plugins `{first}` and `{other}` ask for different order keys");
+        let help = Some("say which with `order = \"{NAME}\"` in the rule, from the captures of its filters".into());
+        return Err(Problem { place, help, ..general("order-conflict", message) });
+    }
+    Ok(Order::Levels(levels))
 }
 
 fn destination(config: &DestinationConfig) -> Destination {

@@ -11,13 +11,11 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{ConfigPaths, Exit, Format, complain, print, tell};
+use super::today::Today;
+use super::{ConfigPaths, Exit, Format, complain, print};
 use crate::ack::Failure;
-use crate::app::shelf::Shelf;
-use crate::app::snapshots::Builder;
 use crate::config::{Config, OnError};
 use crate::message::{Message, Qos, Record, SubscriptionIds};
-use crate::meters::Meters;
 use crate::pipeline::chain::{self, Listener};
 use crate::pipeline::instances::Instances;
 use crate::pipeline::records;
@@ -25,7 +23,6 @@ use crate::pipeline::route::{Leg, Route};
 use crate::router::{RuleSet, RuleStage, Snapshot};
 use crate::seam::Outcome;
 use crate::topic::{KafkaTopics, TopicName};
-use crate::wasm::Engine;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -113,17 +110,8 @@ fn prepare(arguments: &Arguments) -> Result<(Config, Snapshot, Vec<Arc<KafkaTopi
         eprintln!("tidegate: there is no source `{name}`");
         return Err(Exit::CouldNotRun);
     }
-    let engine = Engine::new().map_err(|error| {
-        complain(&error);
-        Exit::CouldNotRun
-    })?;
-    let mut builder = Builder::new(&config, Shelf::new(engine), Arc::new(Meters::default()));
-    let built = builder.build(&config, None).map_err(|problems| {
-        tell(&problems);
-        Exit::FoundProblems
-    })?;
-    let topics = builder.topics();
-    Ok((config, built.snapshot, topics))
+    let Today { snapshot, topics } = Today::of(&config)?;
+    Ok((config, snapshot, topics))
 }
 
 fn read_payload(argument: &str) -> std::io::Result<Bytes> {

@@ -42,6 +42,10 @@ trusted = false
 sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789ABCDEF"
 limits = { call = "20ms" }
 
+[lookup.machines]
+file = "machines.csv"
+key = "id"
+
 [admin]
 listen = "127.0.0.1:9191"
 token = "t"
@@ -54,7 +58,8 @@ name = "line-temperature"
 source = "plant"
 from = ["site/{area}/{line}/temp/#"]
 qos = 1
-via = ["decode", { plugin = "celsius", config = { unit = "F" }, grants = ["state"] }]
+via = ["decode", { plugin = "celsius", config = { unit = "F" }, grants = ["state", { publish = ["cmd/#"], rate = 5 }, { lookup = ["machines"] }] }]
+order = "{area}/{line}"
 to = { kafka = "main", topic = "iot.{area}.temperature", key = "{line}", headers = { site = "ulm" } }
 on_error = "dead-letter"
 enabled = true
@@ -207,7 +212,12 @@ fn wrong_types() {
     check("from = [\"site/{area}/{line}/temp/#\"]", "from = »\"a/{area}/{line}\"", "wrong-type", "rule[0].from");
     check("qos = 1", "qos = »1.0", "wrong-type", "rule[0].qos");
     check("config = { unit = \"F\" }", "config = »\"F\"", "wrong-type", "rule[0].via[1].config");
-    check("grants = [\"state\"]", "grants = »\"state\"", "wrong-type", "rule[0].via[1].grants");
+    check(
+        "grants = [\"state\", { publish = [\"cmd/#\"], rate = 5 }, { lookup = [\"machines\"] }]",
+        "grants = »\"state\"",
+        "wrong-type",
+        "rule[0].via[1].grants",
+    );
     check("[{ topic = \"all\" }, ", "[»\"all\", ", "wrong-type", "rule[1].to[0]");
     check("headers = { site = \"ulm\" }", "headers = »[\"ulm\"]", "wrong-type", "rule[0].to.headers");
     check("site = \"ulm\"", "site = »true", "wrong-type", "rule[0].to.headers.site");
@@ -266,7 +276,23 @@ fn numbers_and_choices() {
     check("compression = \"none\"", "compression = »\"gzpi\"", "unknown-value", "kafka.main.compression");
     check("\"SCRAM-SHA-512\"", "»\"SCRAM\"", "unknown-value", "kafka.main.sasl.mechanism");
     check("on_error = \"dead-letter\"", "on_error = »\"deadletter\"", "unknown-value", "rule[0].on_error");
-    check("grants = [\"state\"]", "grants = [»\"stat\"]", "unknown-value", "rule[0].via[1].grants[0]");
+    check("grants = [\"state\"", "grants = [»\"stat\"", "unknown-value", "rule[0].via[1].grants[0]");
+    check("grants = [\"state\"", "grants = [»\"publish\"", "publish-needs-topics", "rule[0].via[1].grants[0]");
+    check("publish = [\"cmd/#\"]", "publish = [»\"cmd/#/x\"]", "bad-filter", "rule[0].via[1].grants[1].publish[0]");
+    check(
+        "{ publish = [\"cmd/#\"], rate = 5 }, { lookup = [\"machines\"] }",
+        "{ rate = »5, lookup = [\"machines\"] }",
+        "bad-value",
+        "rule[0].via[1].grants[1].rate",
+    );
+    check("lookup = [\"machines\"]", "lookup = [»\"machine\"]", "unknown-table", "rule[0].via[1].grants[2].lookup[0]");
+    check("order = \"{area}", "order = »\"{are}", "unknown-capture", "rule[0].order");
+    check(
+        "[lookup.machines]\nfile = \"machines.csv\"\n",
+        "»[lookup.machines]\n",
+        "missing-key",
+        "lookup.machines.file",
+    );
 }
 
 #[test]

@@ -5,8 +5,10 @@ mod admin;
 mod cluster;
 mod collisions;
 mod destination;
-mod json;
+mod grants;
+pub(super) mod json;
 mod known;
+mod lookup;
 mod overlaps;
 mod plugins;
 mod properties;
@@ -15,6 +17,8 @@ mod secret;
 mod source;
 mod tls;
 mod via;
+
+pub(super) use plugins::default_limits;
 
 use super::item::Item;
 use super::raw::{Node, Table, Value};
@@ -40,6 +44,7 @@ pub(super) fn config(review: &Review<'_>, root: &Table) -> Option<Config> {
     Some(Config {
         dead_letter: dead_letter(&root, &known, &rules),
         plugins: plugins::plugins(&root, &known),
+        lookups: lookup::lookups(&root),
         admin: admin::admin(&root),
         shutdown: shutdown(&root),
         watched: Vec::new(),

@@ -3,8 +3,10 @@
 //!
 //! Invariant: a `Config` is complete; no later code knows a default.
 
+pub mod cases;
 mod check;
 mod files;
+mod grants;
 mod interpolate;
 mod item;
 mod load;
@@ -27,6 +29,7 @@ mod several_files;
 #[cfg(test)]
 mod sturdiness;
 
+pub use grants::{Grant, Grants, LookupGrant, PublishGrant};
 pub use load::{LoadError, Loaded, Outside, load};
 pub use units::{UnitError, parse_duration};
 
@@ -51,6 +54,8 @@ pub struct Config {
     pub rules: Vec<RuleConfig>,
     pub dead_letter: Option<DeadLetterConfig>,
     pub plugins: PluginsConfig,
+    /// In name order.
+    pub lookups: Vec<LookupConfig>,
     pub admin: AdminConfig,
     pub shutdown: ShutdownConfig,
     /// Every file and folder that was read, and those whose change means a reload.
@@ -209,6 +214,8 @@ pub struct RuleConfig {
     pub from: Vec<Pattern>,
     pub qos: Qos,
     pub via: Vec<ViaConfig>,
+    /// What is kept in order; `None`: as the plugins say.
+    pub order: Option<Template>,
     /// At least one.
     pub to: Vec<DestinationConfig>,
     pub on_error: OnError,
@@ -220,7 +227,7 @@ pub struct ViaConfig {
     pub plugin: String,
     /// The `config` table as JSON text; empty where there is none.
     pub config: String,
-    pub grants: Vec<String>,
+    pub grants: Grants,
     /// Where this entry stands, for problems found later (a plugin that will not load).
     pub place: Place,
 }
@@ -277,6 +284,49 @@ pub struct PluginLimits {
     pub output_bytes: u64,
     pub file_bytes: u64,
     pub log_lines_per_s: u32,
+    /// Most records of one call.
+    pub records_max: u32,
+    pub compile: Duration,
+    /// An instance with more memory than this is replaced between two calls.
+    pub recycle_bytes: u64,
+    /// Failures in a row after which the plugin rests.
+    pub failures_max: u32,
+    /// Longest rest.
+    pub rest_max: Duration,
+    pub state: StateLimits,
+    /// Most different names of the plugin's own figures in one rule.
+    pub metrics_max: u32,
+}
+
+/// What a plugin may keep in one rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StateLimits {
+    pub keys_max: u64,
+    pub key_bytes_max: u64,
+    pub value_bytes_max: u64,
+    /// Of all keys and values together.
+    pub bytes_max: u64,
+}
+
+/// `[lookup.<name>]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookupConfig {
+    pub name: String,
+    pub file: PathBuf,
+    /// `None`: the first column.
+    pub key: Option<String>,
+    pub rows_max: usize,
+    pub file_bytes_max: u64,
+    /// Where it stands, for problems with the file.
+    pub place: Place,
+}
+
+impl PluginLimits {
+    /// The defaults of the settings.
+    #[must_use]
+    pub fn recommended() -> Self {
+        check::default_limits()
+    }
 }
 
 /// `[plugin.<name>]`, with the limits that apply to it.

@@ -115,6 +115,9 @@ impl Planter<'_, '_> {
     }
 
     fn text(&self, text: &str, span: Span, path: &str) -> Value {
+        if self.review.is_literal() {
+            return Value::Text(text.into());
+        }
         match interpolate::expand(text, self.review.outside.env) {
             Ok(text) => Value::Text(text.into_owned()),
             Err(errors) => {

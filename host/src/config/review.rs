@@ -45,18 +45,29 @@ pub(super) struct Review<'a> {
     masks: RefCell<Vec<Span>>,
     broken: RefCell<Vec<Broken>>,
     watched: RefCell<BTreeSet<PathBuf>>,
+    is_literal: bool,
 }
 
 impl<'a> Review<'a> {
     pub(super) fn new(outside: &'a Outside<'a>) -> Self {
         Self {
             outside,
+            is_literal: false,
             texts: RefCell::default(),
             findings: RefCell::default(),
             masks: RefCell::default(),
             broken: RefCell::default(),
             watched: RefCell::default(),
         }
+    }
+
+    /// The same where `${NAME}` in a text is no variable, but what it says.
+    pub(super) fn literal(outside: &'a Outside<'a>) -> Self {
+        Self { is_literal: true, ..Self::new(outside) }
+    }
+
+    pub(super) fn is_literal(&self) -> bool {
+        self.is_literal
     }
 
     /// Takes a file in; the answer is its place in every `Span`.

@@ -46,16 +46,16 @@ pub(super) enum Kind {
 }
 
 impl Setting {
-    const fn new(name: &'static str, kind: Kind, about: &'static str) -> Self {
+    pub(super) const fn new(name: &'static str, kind: Kind, about: &'static str) -> Self {
         Self { name, kind, required: false, default: None, about }
     }
 
-    const fn required(mut self) -> Self {
+    pub(super) const fn required(mut self) -> Self {
         self.required = true;
         self
     }
 
-    const fn default(mut self, default: &'static str) -> Self {
+    pub(super) const fn default(mut self, default: &'static str) -> Self {
         self.default = Some(default);
         self
     }
@@ -74,16 +74,18 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const HOUR: Duration = s(3_600);
 
-/// What a rule may grant a plugin.
-pub(super) const GRANTS: [&str; 5] = ["state", "publish", "lookup", "clock", "metrics"];
+/// What a rule may grant a plugin by name alone.
+pub(super) const GRANTS: [&str; 4] = ["state", "lookup", "clock", "metrics"];
 
 /// The tables that a misplaced key is looked for in, as a user would call them.
-pub(super) static HOMES: [(&str, &[Setting]); 9] = [
+pub(super) static HOMES: [(&str, &[Setting]); 11] = [
     ("`[mqtt.NAME]`", &SOURCE),
     ("`[kafka.NAME]`", &CLUSTER),
     ("`[[rule]]`", &RULE),
     ("`to` of a rule", &DESTINATION),
     ("an entry of `via`", &VIA),
+    ("an entry of `grants`", &GRANT),
+    ("`[lookup.NAME]`", &LOOKUP),
     ("`[plugins]`", &PLUGINS),
     ("`limits`", &LIMITS),
     ("`[admin]`", &ADMIN),
@@ -91,7 +93,7 @@ pub(super) static HOMES: [(&str, &[Setting]); 9] = [
 ];
 
 /// The root of every file.
-pub(super) static ROOT: [Setting; 9] = [
+pub(super) static ROOT: [Setting; 10] = [
     Setting::new(
         "rules",
         Kind::Path,
@@ -102,6 +104,7 @@ pub(super) static ROOT: [Setting; 9] = [
     Setting::new("dead_letter", Kind::Table(&DEAD_LETTER), "Where messages go that a rule cannot deliver."),
     Setting::new("plugins", Kind::Table(&PLUGINS), "The plugins and what they may use."),
     Setting::new("plugin", Kind::Named(&PLUGIN), "Settings of one plugin: [plugin.NAME]."),
+    Setting::new("lookup", Kind::Named(&LOOKUP), "Tables that plugins may look into, from files: [lookup.NAME]."),
     Setting::new("admin", Kind::Table(&ADMIN), "Health, metrics, status and reload over HTTP."),
     Setting::new("shutdown", Kind::Table(&SHUTDOWN), "How the program ends."),
     Setting::new(
@@ -218,13 +221,40 @@ pub(super) static PLUGINS: [Setting; 3] = [
 ];
 
 /// `limits` of all plugins or of one.
-pub(super) static LIMITS: [Setting; 6] = [
+pub(super) static LIMITS: [Setting; 16] = [
     Setting::new("memory", Kind::Size(64 * KIB, 4 * GIB), "Most memory of one instance.").default("64MiB"),
     Setting::new("call", Kind::Duration(ms(1), s(600)), "Longest call.").default("100ms"),
     Setting::new("init", Kind::Duration(ms(1), s(600)), "Longest init.").default("5s"),
     Setting::new("output", Kind::Size(KIB, 4 * GIB), "Most bytes that one call may answer.").default("16MiB"),
     Setting::new("file", Kind::Size(KIB, GIB), "Largest plugin file.").default("64MiB"),
     Setting::new("log", Kind::Whole(0, 1_000_000), "Most log lines a second.").default("100"),
+    Setting::new("records", Kind::Whole(1, 10_000_000), "Most records that one call may emit.").default("100000"),
+    Setting::new("compile", Kind::Duration(ms(100), HOUR), "Longest compilation of the file.").default("2m"),
+    Setting::new(
+        "recycle",
+        Kind::Size(64 * KIB, 4 * GIB),
+        "An instance that has grown above this is replaced between two calls.",
+    )
+    .default("48MiB"),
+    Setting::new(
+        "failures",
+        Kind::Whole(1, 1_000_000),
+        "Failures in a row after which the plugin rests; messages go where on_error says meanwhile.",
+    )
+    .default("20"),
+    Setting::new(
+        "rest",
+        Kind::Duration(ms(10), HOUR),
+        "Longest rest; the first is a tenth of a second, each further one twice as long.",
+    )
+    .default("30s"),
+    Setting::new("state", Kind::Size(0, 64 * GIB), "Most bytes of keys and values that the plugin keeps in one rule.")
+        .default("64MiB"),
+    Setting::new("state_keys", Kind::Whole(0, 100_000_000), "Most keys.").default("100000"),
+    Setting::new("state_key", Kind::Size(1, 64 * KIB), "Longest key.").default("1KiB"),
+    Setting::new("state_value", Kind::Size(1, GIB), "Longest value.").default("1MiB"),
+    Setting::new("metrics", Kind::Whole(0, 10_000), "Most different names of the plugin's own figures in one rule.")
+        .default("100"),
 ];
 
 /// `[plugin.NAME]`.
@@ -251,7 +281,7 @@ pub(super) static SHUTDOWN: [Setting; 1] =
         .default("10s")];
 
 /// `[[rule]]`.
-pub(super) static RULE: [Setting; 8] = [
+pub(super) static RULE: [Setting; 9] = [
     Setting::new("name", Kind::Text, "Unique; in metrics, logs and dead letters.").required(),
     Setting::new("source", Kind::Text, "Which [mqtt.NAME]. May be left out when there is one."),
     Setting::new(
@@ -262,6 +292,11 @@ pub(super) static RULE: [Setting; 8] = [
     .required(),
     Setting::new("qos", Kind::Whole(0, 2), "Asked for when subscribing.").default("1"),
     Setting::new("via", Kind::List(&Kind::Either(&Kind::Text, &Kind::Table(&VIA))), "Plugins, in order."),
+    Setting::new(
+        "order",
+        Kind::Template,
+        "Template of what is kept in order: messages that agree in it go through the plugins one after the other. Default: as the plugin says, else the MQTT topic.",
+    ),
     Setting::new("to", Kind::OneOrMany(&Kind::Table(&DESTINATION)), "Where the records go.").required(),
     Setting::new(
         "on_error",
@@ -276,7 +311,35 @@ pub(super) static RULE: [Setting; 8] = [
 pub(super) static VIA: [Setting; 3] = [
     Setting::new("plugin", Kind::Text, "Name of the plugin.").required(),
     Setting::new("config", Kind::Anything, "Given to the plugin's init, as JSON."),
-    Setting::new("grants", Kind::List(&Kind::Choice(&GRANTS)), "What the plugin may do beyond computing."),
+    Setting::new(
+        "grants",
+        Kind::List(&Kind::Either(&Kind::Choice(&GRANTS), &Kind::Table(&GRANT))),
+        "What the plugin may do beyond computing, by name, or as a table where more is to be said.",
+    ),
+];
+
+/// An entry of `grants` that says more than a name.
+pub(super) static GRANT: [Setting; 3] = [
+    Setting::new("publish", Kind::List(&Kind::Text), "MQTT filters of the topics that it may publish to."),
+    Setting::new("rate", Kind::Whole(1, 1_000_000), "Most messages a second that it may publish.").default("100"),
+    Setting::new("lookup", Kind::List(&Kind::Text), "Names of the tables that it may look into."),
+];
+
+/// `[lookup.NAME]`.
+pub(super) static LOOKUP: [Setting; 4] = [
+    Setting::new(
+        "file",
+        Kind::Path,
+        "A CSV file with a line of column names, or a JSON file with an object by key or a list of objects.",
+    )
+    .required(),
+    Setting::new(
+        "key",
+        Kind::Text,
+        "The column or member that a row is looked up by. Default: the first column. Not for a JSON object.",
+    ),
+    Setting::new("rows", Kind::Whole(1, 100_000_000), "Most rows.").default("1000000"),
+    Setting::new("size", Kind::Size(KIB, 4 * GIB), "Largest file.").default("256MiB"),
 ];
 
 /// An entry of `to`.

@@ -127,7 +127,7 @@ fn misfit(schema: &Json, value: &Json, path: &str) -> Option<String> {
 #[test]
 fn every_setting_is_read() {
     let main = "[mqtt.plant]\nurl = \"mqtt://h\"\n[kafka.main]\nbrokers = [\"h:1\"]\n";
-    let rule = "[[rule]]\nname = \"r\"\nfrom = [\"a\"]\nto = { topic = \"t\" }\nvia = [{ plugin = \"decode\" }]\n";
+    let rule = "[[rule]]\nname = \"r\"\nfrom = [\"a\"]\nto = { topic = \"t\" }\nvia = [{ plugin = \"decode\", grants = [{}] }]\n";
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.toml");
     for key in leaves(&ROOT, "") {

@@ -25,6 +25,7 @@ mod outstanding;
 mod parked;
 pub mod reader;
 mod recreate;
+pub mod scan;
 mod scout;
 mod sink;
 mod stall;
@@ -34,6 +35,7 @@ mod tally;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod transactions;
 
 pub use classify::{Handling, KafkaFault};
 pub use native::StartError;

@@ -15,6 +15,9 @@ const TOPIC_PROPAGATION_MS: u64 = 2_000;
 /// the requests on their way it waits again, whatever is set here: half does not make requests more, but them earlier.
 const LINGER_SHARE: f64 = 0.5;
 
+/// A transaction that is not finished after this while is undone by the cluster.
+const TRANSACTION_MS: u64 = 60_000;
+
 /// librdkafka warns that this property is experimental. It is what order rests on: `docs/decisions/0004`.
 pub(super) const EXPERIMENTAL: &str = "enable.gapless.guarantee";
 
@@ -32,6 +35,34 @@ pub(super) fn scout(config: &ClusterConfig) -> ClientConfig {
     properties.set(EXPERIMENTAL, "false");
     properties.set("linger.ms", "0");
     properties.set("batch.num.messages", "1");
+    properties
+}
+
+/// The properties of a consumer that reads a topic on its own account, outside any group.
+pub(super) fn consumer(config: &ClusterConfig) -> ClientConfig {
+    let mut properties = ClientConfig::new();
+    properties
+        .set("bootstrap.servers", config.brokers.join(","))
+        .set("client.id", "tidegate")
+        .set("group.id", "tidegate")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("isolation.level", "read_committed")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "error") // records that were trimmed unread must not go unnoticed
+        .set("fetch.wait.max.ms", "50");
+    set_security(&mut properties, config.tls.as_ref(), config.sasl.as_ref());
+    properties
+}
+
+/// The properties of a producer of transactions named `id`.
+pub(super) fn transactional(config: &ClusterConfig, id: &str) -> ClientConfig {
+    let mut properties = common(config);
+    properties
+        .set("transactional.id", id)
+        .set("transaction.timeout.ms", TRANSACTION_MS.to_string())
+        .set("message.timeout.ms", TRANSACTION_MS.to_string())
+        .set("log.queue", "false");
     properties
 }
 

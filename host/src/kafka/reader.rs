@@ -64,7 +64,7 @@ impl Reader {
     }
 }
 
-fn is_trimmed(error: &KafkaError) -> bool {
+pub(super) fn is_trimmed(error: &KafkaError) -> bool {
     let code = error.rdkafka_error_code();
     matches!(code, Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange))
 }

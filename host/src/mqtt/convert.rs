@@ -21,6 +21,10 @@ pub enum Incoming {
     Pubrel {
         packet_id: u16,
     },
+    /// The broker has a message of ours.
+    Puback {
+        packet_id: u16,
+    },
     Pingresp,
     Connack(Box<Connack>),
     Suback {
@@ -119,6 +123,7 @@ fn read_control(frame: Frame, protocol: Protocol) -> Result<Incoming, Violation>
     }
     match (header.kind(), protocol) {
         (2, _) => read_connack(header, bytes, protocol).map(|connack| Incoming::Connack(Box::new(connack))),
+        (4, _) => read_puback(header, &bytes),
         (6, Protocol::V311) => v4::PubRel::read(v4_header(header), bytes)
             .map(|pubrel| Incoming::Pubrel { packet_id: pubrel.pkid })
             .map_err(|_| Violation::malformed("a PUBREL that cannot be read")),
@@ -134,6 +139,14 @@ fn read_control(frame: Frame, protocol: Protocol) -> Result<Incoming, Violation>
         (13, _) => Err(Violation::malformed("a PINGRESP with a body")),
         (14, Protocol::V5) => read_disconnect(header, bytes),
         _ => Err(Violation::protocol("a packet that a broker may not send us")),
+    }
+}
+
+/// Its reason does not matter: a message that the broker refuses is not wanted by it the next time either.
+fn read_puback(header: Header, bytes: &Bytes) -> Result<Incoming, Violation> {
+    match bytes.get(header.header_bytes..) {
+        Some([high, low, ..]) => Ok(Incoming::Puback { packet_id: u16::from_be_bytes([*high, *low]) }),
+        Some(_) | None => Err(Violation::malformed("a PUBACK that ends too early")),
     }
 }
 
@@ -288,7 +301,7 @@ mod tests {
 
     #[test]
     fn packets_that_only_clients_send_are_protocol_errors() {
-        for first in [0x10, 0x40, 0x50, 0x70, 0x80, 0xA0, 0xC0, 0xF0, 0x00] {
+        for first in [0x10, 0x50, 0x70, 0x80, 0xA0, 0xC0, 0xF0, 0x00] {
             check_refused(&[first, 2, 0, 1], Protocol::V5, ReasonCode::PROTOCOL_ERROR);
             check_refused(&[first, 2, 0, 1], Protocol::V311, ReasonCode::PROTOCOL_ERROR);
         }
@@ -298,6 +311,7 @@ mod tests {
     #[test]
     fn wrong_flags_and_cut_off_bodies_are_malformed() {
         check_refused(&[0x60, 2, 0, 1], Protocol::V5, ReasonCode::MALFORMED_PACKET);
+        check_refused(&[0x40, 1, 0], Protocol::V5, ReasonCode::MALFORMED_PACKET);
         check_refused(&[0x62, 1, 0], Protocol::V5, ReasonCode::MALFORMED_PACKET);
         check_refused(&[0x62, 0], Protocol::V311, ReasonCode::MALFORMED_PACKET);
         check_refused(&[0x90, 2, 0, 1], Protocol::V311, ReasonCode::MALFORMED_PACKET);

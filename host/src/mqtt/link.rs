@@ -26,6 +26,7 @@ use super::source::{Stop, Wires, changed};
 use super::subscribe::Subscriptions;
 use super::transport::Stream;
 use crate::ack::{Ack, PacketId};
+use crate::config::Protocol;
 use crate::message::Message;
 use crate::seam::{Arrival, Intake};
 
@@ -53,6 +54,7 @@ pub(super) struct Link<'a, I> {
     stream: Stream,
     decoder: Decoder,
     outbox: Outbox,
+    protocol: Protocol,
     keep_alive: KeepAlive,
     pace: Pace,
     tick: Interval,
@@ -92,6 +94,7 @@ impl<'a, I: Intake> Link<'a, I> {
             stream,
             decoder,
             outbox: Outbox::new(protocol),
+            protocol,
             keep_alive,
             pace: Pace::new(now),
             tick,
@@ -261,6 +264,7 @@ impl<'a, I: Intake> Link<'a, I> {
                     self.on_publish(publish, received_ms)?;
                 }
                 Incoming::Pubrel { packet_id } => self.on_pubrel(PacketId(packet_id)),
+                Incoming::Puback { packet_id } => self.wires.back.acknowledged(packet_id),
                 Incoming::Pingresp => {}
                 Incoming::Suback { packet_id, codes } => self.on_suback(packet_id, &codes)?,
                 Incoming::Unsuback { packet_id } => {
@@ -298,6 +302,13 @@ impl<'a, I: Intake> Link<'a, I> {
             self.memory.inbound.acknowledged(ack);
             self.outbox.ack(ack);
         }
+        self.send_back();
+    }
+
+    /// What plugins publish leaves with the acknowledgements, as far as there is room.
+    fn send_back(&mut self) {
+        let Self { wires, outbox, protocol, .. } = self;
+        while !outbox.is_full() && wires.back.write_next(*protocol, &mut outbox.bytes) {}
     }
 
     fn on_suback(&mut self, packet_id: u16, codes: &[ReasonCode]) -> Result<(), Loss> {

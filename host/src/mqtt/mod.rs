@@ -8,6 +8,7 @@
 //! `link` is one connection, `source` is all of them in a row. `inbound`, `subscribe`, `keep_alive`, `pace` and
 //! `backoff` decide, without socket or clock.
 
+mod back;
 mod backoff;
 mod connect;
 pub mod convert;
@@ -27,6 +28,7 @@ mod subscribe;
 mod tls;
 mod transport;
 
+pub use back::Back;
 pub use source::{Drained, Stop, Wires, run};
 pub use status::{Standing, Status};
 pub use subscribe::{Lowered, Refused};

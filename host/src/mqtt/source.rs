@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tracing::{error, info, warn};
 
+use super::back::Back;
 use super::backoff::Backoff;
 use super::connect::{self, Grant, Linked};
 use super::link::{Link, Memory};
@@ -30,10 +31,15 @@ pub struct Wires {
     /// Notified (`notify_one`) when reports wait for the intake.
     pub settled: Arc<Notify>,
     pub stop: watch::Receiver<Stop>,
+    /// What plugins publish to the broker.
+    pub back: Arc<Back>,
     pub status: Arc<Status>,
     /// Counted here: `connected`, `connects`, `sessions_lost`, `protocol_errors`, `window`. The intake counts messages.
     pub meters: Arc<SourceMeters>,
 }
+
+/// Largest packet of MQTT (MQTT 5, section 2.1.4).
+const PACKET_BYTES_MAX: usize = 268_435_455;
 
 /// Whether a source shall go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +155,7 @@ impl<I: Intake> Source<I> {
         self.memory.subscriptions.want(&wanted);
         self.memory.subscriptions.linked(resumed, grant.manner());
         self.intake.linked(resumed);
+        self.wires.back.linked(grant.connack.packet_bytes_max.map_or(PACKET_BYTES_MAX, |bytes| bytes as usize));
         let meters = &self.wires.meters;
         meters.connects.add(1);
         meters.connected.set(1);
@@ -189,6 +196,7 @@ impl<I: Intake> Source<I> {
             }
         };
         self.intake.lost();
+        self.wires.back.lost();
         self.wires.meters.connected.set(0);
         self.wires.status.update(|standing| {
             standing.connected = None;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
+use super::back::FIRST_ID;
 use super::reason::{ReasonCode, Violation};
 use crate::message::{Qos, SubscriptionId};
 use crate::seam::Subscription;
@@ -253,7 +254,8 @@ impl Subscriptions {
 
     fn free_packet_id(&mut self) -> u16 {
         loop {
-            self.next_packet_id = self.next_packet_id.checked_add(1).unwrap_or(1);
+            let next = self.next_packet_id + 1;
+            self.next_packet_id = if next < FIRST_ID { next } else { 1 };
             if !self.asked.contains_key(&self.next_packet_id) {
                 return self.next_packet_id;
             }

@@ -60,9 +60,20 @@ impl Listener for Nobody {
 /// Carries `messages`, all of `rule`, through its stages.
 pub fn carry(rule: &Rule, messages: &[&Message], instances: &mut Instances, listener: &mut dyn Listener) -> Carried {
     let draft = |(of, message): (usize, &&Message)| Draft { of, payload: Some(message.payload.clone()), said: None };
-    let mut drafts: Vec<Draft> = messages.iter().enumerate().map(draft).collect();
+    carry_on(rule, 0, messages, messages.iter().enumerate().map(draft).collect(), instances, listener)
+}
+
+/// Carries drafts of `messages` through the stages of `rule` from the one at `first` on.
+pub fn carry_on(
+    rule: &Rule,
+    first: usize,
+    messages: &[&Message],
+    mut drafts: Vec<Draft>,
+    instances: &mut Instances,
+    listener: &mut dyn Listener,
+) -> Carried {
     let mut failures: Vec<(usize, Failure)> = Vec::new();
-    for (place, stage) in rule.stages.iter().enumerate() {
+    for (place, stage) in rule.stages.iter().enumerate().skip(first) {
         let mut pass = Pass { stage, place, messages, instances, listener, next: Vec::with_capacity(drafts.len()) };
         pass.run(drafts, &mut failures);
         drafts = pass.next;
@@ -178,7 +189,7 @@ fn inputs<'d>(messages: &'d [&'d Message], batch: &'d [Draft]) -> Vec<StageMessa
 }
 
 /// What an output leaves out stays as earlier stages said it.
-fn emitted(draft: &Draft, output: Output) -> Draft {
+pub fn emitted(draft: &Draft, output: Output) -> Draft {
     let mut said = draft.said.as_deref().cloned().unwrap_or_default();
     said.topic = output.topic.or(said.topic);
     said.key = output.key.or(said.key);

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::ack::FailureKind;
 use crate::router::RuleStage;
-use crate::seam::{Instance, Outcome, Stage, StageFault, StageMessage};
+use crate::seam::{Emission, Instance, Occasion, Outcome, Stage, StageFault, StageMessage};
 
 /// One instance per stage, opened when first needed and thrown away after any fault.
 pub struct Instances {
@@ -38,9 +38,30 @@ impl Instances {
             Ok(outcomes) if outcomes.len() == batch.len() => {
                 let memory_bytes = self.running[place].instance.memory_bytes() as u64;
                 stage.meters.memory_bytes.insert(self.lane, memory_bytes);
+                self.renew(place, stage);
                 Ok(outcomes)
             }
             Ok(outcomes) => Err(self.discard(place, stage, wrong_count(batch.len(), outcomes.len()))),
+            Err(fault) => Err(self.discard(place, stage, fault)),
+        }
+    }
+
+    /// Calls the stage's instance without a message.
+    ///
+    /// # Errors
+    /// As `process`, and what the plugin itself says.
+    pub fn occur(&mut self, stage: &RuleStage, occasion: Occasion) -> Result<Vec<Emission>, StageFault> {
+        let place = self.place_of(&stage.stage).inspect_err(|fault| count(stage, fault))?;
+        let started = Instant::now();
+        let answer = self.running[place].instance.occur(occasion);
+        stage.meters.call.observe(started.elapsed());
+        match answer {
+            Ok(Ok(emissions)) => Ok(emissions),
+            Ok(Err(text)) => {
+                let fault = StageFault { kind: FailureKind::PluginRefused, text, cause: None };
+                count(stage, &fault);
+                Err(fault)
+            }
             Err(fault) => Err(self.discard(place, stage, fault)),
         }
     }
@@ -55,9 +76,20 @@ impl Instances {
         if let Some(place) = self.running.iter().position(is_this) {
             return Ok(place);
         }
-        let instance = stage.open()?;
+        let instance = stage.open_in(self.lane)?;
         self.running.push(Running { stage: Arc::downgrade(stage), instance });
         Ok(self.running.len() - 1)
+    }
+
+    /// Puts a new instance in the place of one that has grown too much. Where none can be had, the old one goes on.
+    fn renew(&mut self, place: usize, stage: &RuleStage) {
+        if !self.running[place].instance.is_worn() {
+            return;
+        }
+        match stage.stage.open_in(self.lane) {
+            Ok(instance) => self.running[place].instance = instance,
+            Err(fault) => count(stage, &fault),
+        }
     }
 
     fn discard(&mut self, place: usize, stage: &RuleStage, fault: StageFault) -> StageFault {

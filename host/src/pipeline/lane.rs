@@ -11,6 +11,7 @@ use tracing::{error, warn};
 use super::chain::{self, BATCH_MESSAGES_MAX, Carried, Draft, Nobody};
 use super::groups::Groups;
 use super::instances::Instances;
+use super::occasions::{self, Called};
 use super::records;
 use super::route::Leg;
 use crate::ack::{AckToken, Desk, Failure, Report, Settlement};
@@ -25,6 +26,8 @@ pub struct Job {
     pub leg: Arc<Leg>,
     pub message: Message,
     pub token: AckToken,
+    /// The call is without a message; `message` stands in for one.
+    pub called: Option<Called>,
 }
 
 /// Where lanes send and what they need to know; shared by all.
@@ -179,6 +182,9 @@ impl<'a> Worker<'a> {
 
     /// Carries jobs of one rule, in order, a batch at a time; leaves `jobs` empty.
     fn carry_all(&mut self, jobs: &mut Vec<Job>) {
+        if jobs.iter().any(|job| job.called.is_some()) {
+            return self.carry_mixed(jobs);
+        }
         if jobs.len() <= BATCH_MESSAGES_MAX {
             return self.carry_batch(jobs);
         }
@@ -190,8 +196,53 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// As `carry_all`, with calls without a message in between.
+    fn carry_mixed(&mut self, jobs: &mut Vec<Job>) {
+        let mut messages = Vec::new();
+        for mut job in jobs.drain(..) {
+            match job.called.take() {
+                None => messages.push(job),
+                Some(called) => {
+                    self.carry_all(&mut messages);
+                    self.occur(job, &called);
+                }
+            }
+        }
+        self.carry_all(&mut messages);
+    }
+
+    /// A call without a message. What goes wrong with it is told and counted; there is nothing to be set aside.
+    fn occur(&mut self, job: Job, called: &Called) {
+        let Job { leg, token, .. } = job;
+        let (rule, desk) = (&leg.rule, token.desk());
+        let emissions = self.instances.occur(&rule.stages[called.stage], called.occasion).unwrap_or_else(|fault| {
+            warn!(rule = %rule.name, occasion = ?called.occasion, error = %fault, "a plugin failed without a message");
+            Vec::new()
+        });
+        for emission in emissions {
+            let topics = &self.outlets.topics;
+            let emitted = occasions::carry(rule, called, emission, topics, &mut self.instances).and_then(|emitted| {
+                let mut drafts = emitted.drafts.into_iter();
+                let drawn = drafts.try_for_each(|draft| self.draw_up(&emitted.leg, &emitted.message, &draft));
+                drawn.map_err(|failure| failure.error)
+            });
+            if let Err(error) = emitted {
+                error!(rule = %rule.name, occasion = ?called.occasion, error, "a record that a plugin made without a message is lost");
+            }
+        }
+        match self.records.is_empty() {
+            true => self.reports.push(token.report(Settlement::Nothing)),
+            false => self.hand_out(token),
+        }
+        desk.file(&mut self.reports);
+    }
+
     fn carry_batch(&mut self, batch: &mut Vec<Job>) {
         let Some(rule) = batch.first().map(|job| job.leg.rule.clone()) else { return };
+        if rule.on_error == OnError::Hold && rule.keeps_state() {
+            // What is tried again as a whole would count again.
+            return self.carry_holding(batch);
+        }
         let messages: Vec<&Message> = batch.iter().map(|job| &job.message).collect();
         let carried = chain::carry(&rule, &messages, &mut self.instances, &mut Nobody);
         if !carried.failures.is_empty() && rule.on_error == OnError::Hold {
@@ -257,8 +308,8 @@ impl<'a> Worker<'a> {
 
     /// All records of a message are sent, or none.
     fn ship_one(&mut self, job: Job, mut drafts: impl Iterator<Item = Draft>) {
-        let Job { leg, message, token } = job;
-        if let Err(failure) = drafts.try_for_each(|draft| self.draw_up(&leg, &message, draft)) {
+        let Job { leg, message, token, .. } = job;
+        if let Err(failure) = drafts.try_for_each(|draft| self.draw_up(&leg, &message, &draft)) {
             drafts.for_each(drop);
             self.records.clear();
             return self.fail(token, failure);
@@ -266,6 +317,11 @@ impl<'a> Worker<'a> {
         if self.records.is_empty() {
             return self.reports.push(token.report(Settlement::Filtered));
         }
+        self.hand_out(token);
+    }
+
+    /// The records drawn up are to be sent, each with its share of the debt.
+    fn hand_out(&mut self, token: AckToken) {
         let shares = u32::try_from(self.records.len()).unwrap_or(u32::MAX);
         let tokens = token.split(shares, &mut self.reports);
         for ((cluster, record), token) in self.records.drain(..).zip(tokens) {
@@ -274,7 +330,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Appends the records of `draft`, one for each destination.
-    fn draw_up(&mut self, leg: &Leg, message: &Message, draft: Draft) -> Result<(), Failure> {
+    fn draw_up(&mut self, leg: &Leg, message: &Message, draft: &Draft) -> Result<(), Failure> {
         for bound in &leg.destinations {
             let (payload, said) = (draft.payload.clone(), draft.said.as_deref());
             let record = records::record(bound, message, payload, said, &self.outlets.topics)?;

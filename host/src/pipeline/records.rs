@@ -104,6 +104,13 @@ fn header(name: &str, value: &str) -> Header {
     Header { name: name.into(), value: Bytes::copy_from_slice(value.as_bytes()) }
 }
 
+/// The wall clock, milliseconds since 1970.
+#[must_use]
+pub fn now_ms() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// RFC 3339 in UTC with milliseconds.
 #[must_use]
 pub fn rfc3339(time: SystemTime) -> String {

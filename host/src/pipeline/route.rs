@@ -24,7 +24,7 @@ pub struct Route {
 pub struct Leg {
     pub rule: Arc<Rule>,
     pub destinations: Vec<Bound>,
-    /// The MQTT topic's place among the lanes: the same key, the same lane.
+    /// The order key's place among the lanes: the same key, the same lane.
     pub lane_hash: u64,
     serving: Vec<SubscriptionId>,
 }
@@ -47,11 +47,16 @@ pub struct BadTopic {
 }
 
 impl Route {
+    /// The route of what is no message.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { legs: Vec::new(), bringing: Vec::new() }
+    }
+
     /// Works out the route of `topic`.
     #[must_use]
     pub fn find(rules: &RuleSet, topic: &TopicName, topics: &[Arc<KafkaTopics>], hashing: &RandomState) -> Self {
-        let lane_hash = hashing.hash_one(topic.as_str());
-        let leg = |found: Match<'_>| Arc::new(Leg::bind(found, &rules.source, topic.as_str(), topics, lane_hash));
+        let leg = |found: Match<'_>| Arc::new(Leg::bind(found, &rules.source, topic.as_str(), topics, hashing));
         Self {
             legs: rules.matching(topic.as_str()).into_iter().map(leg).collect(),
             bringing: rules.plan().bringing(topic.as_str()),
@@ -66,11 +71,34 @@ impl Route {
 }
 
 impl Leg {
-    fn bind(found: Match<'_>, source: &str, topic: &str, topics: &[Arc<KafkaTopics>], lane_hash: u64) -> Self {
+    /// The leg of a rule for a topic that no message brings; `None` where the rule does not have the topic.
+    #[must_use]
+    pub fn about(rule: &Arc<Rule>, source: &str, topic: &TopicName, topics: &[Arc<KafkaTopics>]) -> Option<Self> {
+        let pattern = rule.from.iter().position(|from| from.filter().matches(topic.as_str()))?;
+        let found = Match { rule, pattern, serving: Vec::new() };
+        Some(Self::bind(found, source, topic.as_str(), topics, &RandomState::default()))
+    }
+
+    /// Names the rule alone: for calls whose records get legs of their own.
+    #[must_use]
+    pub fn of_rule(rule: &Arc<Rule>) -> Self {
+        Self { rule: rule.clone(), destinations: Vec::new(), lane_hash: 0, serving: Vec::new() }
+    }
+
+    /// The leg of a rule for records that speak of no topic: captures stand for nothing.
+    #[must_use]
+    pub fn without_message(rule: &Arc<Rule>, source: &str, topic: &str, topics: &[Arc<KafkaTopics>]) -> Self {
+        let bindings = Bindings { topic, source, rule: &rule.name, captures: &[] };
+        let destinations = rule.to.iter().map(|to| Bound::render(to, &bindings, topics)).collect();
+        Self { rule: rule.clone(), destinations, lane_hash: 0, serving: Vec::new() }
+    }
+
+    fn bind(found: Match<'_>, source: &str, topic: &str, topics: &[Arc<KafkaTopics>], hashing: &RandomState) -> Self {
         let Match { rule, pattern, serving } = found;
         let captures = rule.from[pattern].captures(topic);
         let bindings = Bindings { topic, source, rule: &rule.name, captures: &captures };
         let destinations = rule.to.iter().map(|to| Bound::render(to, &bindings, topics)).collect();
+        let lane_hash = hashing.hash_one(&*rule.order.key(&bindings));
         Self { rule: rule.clone(), destinations, lane_hash, serving }
     }
 

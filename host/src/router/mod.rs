@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing here waits, and nothing here knows that Kafka or WebAssembly exist.
 
+pub mod order;
 pub mod pattern;
 pub mod rule;
 pub mod rule_set;
@@ -10,6 +11,7 @@ pub mod subscriptions;
 pub mod template;
 pub mod trie;
 
+pub use order::Order;
 pub use rule::{Destination, Rule, RuleStage};
 pub use rule_set::{Match, RuleSet};
 pub use snapshot::Snapshot;

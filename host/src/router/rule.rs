@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::order::Order;
 use super::pattern::Pattern;
 use super::template::Template;
 use crate::ack::RuleNo;
@@ -21,6 +22,7 @@ pub struct Rule {
     pub qos: Qos,
     /// The chain, in order; may be empty.
     pub stages: Vec<RuleStage>,
+    pub order: Order,
     /// At least one.
     pub to: Vec<Destination>,
     pub on_error: OnError,
@@ -28,6 +30,12 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Whether any plugin of it keeps state, so that a message that is carried again counts again.
+    #[must_use]
+    pub fn keeps_state(&self) -> bool {
+        self.stages.iter().any(|stage| stage.stage.wishes().keeps_state)
+    }
+
     /// Whether its messages go through a lane; the others are produced where they arrive.
     #[must_use]
     pub fn has_stages(&self) -> bool {

@@ -90,6 +90,8 @@ families! {
     PLUGIN_CALL = Histogram "tidegate_plugin_call_seconds", "Time of one call into the plugin, which takes a batch.";
     PLUGIN_FAILURES = Counter "tidegate_plugin_failures", "Calls into the plugin that went wrong, by kind.";
     PLUGIN_MEMORY = Gauge "tidegate_plugin_memory_bytes", "Linear memory of the plugin's running copies together.";
+    PLUGIN_COUNTER = Counter "tidegate_plugin_counter", "What the plugin counts itself, by the name that it gives.";
+    PLUGIN_GAUGE = Gauge "tidegate_plugin_gauge", "What the plugin measures itself, by the name that it gives.";
 
     KAFKA_CONNECTED = Gauge "tidegate_kafka_connected", "1 while at least one broker of the cluster is connected.";
     KAFKA_HELD_RECORDS = Gauge "tidegate_kafka_held_records",

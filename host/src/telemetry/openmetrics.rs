@@ -134,6 +134,25 @@ fn plugins(page: &mut Page, rules: &[Arc<RuleMeters>]) {
         let bytes: u64 = plugin.memory_bytes.iter().map(|lane| *lane.value()).sum();
         page.sample(&f::PLUGIN_MEMORY, &[("rule", &rule.name), ("plugin", name)], bytes);
     }
+    own_figures(page, &plugins);
+}
+
+/// What plugins count and measure themselves, in the order of the names.
+fn own_figures(page: &mut Page, plugins: &[RulePlugin]) {
+    page.family(&f::PLUGIN_COUNTER);
+    for (rule, plugin, meters) in plugins {
+        let counters: BTreeMap<_, _> = meters.counters.iter().map(|one| (one.key().clone(), *one.value())).collect();
+        for (name, count) in counters {
+            page.sample(&f::PLUGIN_COUNTER, &[("rule", &rule.name), ("plugin", plugin), ("name", &name)], count);
+        }
+    }
+    page.family(&f::PLUGIN_GAUGE);
+    for (rule, plugin, meters) in plugins {
+        let gauges: BTreeMap<_, _> = meters.gauges.iter().map(|one| (one.key().clone(), *one.value())).collect();
+        for (name, value) in gauges {
+            page.sample(&f::PLUGIN_GAUGE, &[("rule", &rule.name), ("plugin", plugin), ("name", &name)], value);
+        }
+    }
 }
 
 fn plugins_of(rule: &Arc<RuleMeters>) -> Vec<RulePlugin> {

@@ -3,6 +3,9 @@
 /// Decodes the simulated plant of `tidegate demo`; `plugins/plant/README.md`.
 pub const PLANT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/plugins/plant.wasm"));
 
+/// Forwards everything; what `plugin bench` measures the boundary with. No rule finds it.
+pub const IDENTITY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/plugins/identity.wasm"));
+
 /// The names under which rules find the built-in plugins.
 pub const NAMES: &[&str] = &["plant"];
 

@@ -7,10 +7,13 @@ use wasmtime::{Config, OptLevel};
 
 use crate::config::PluginLimits;
 
+use super::compile::Compiler;
 use super::fault;
-use super::host_api::{self, Guest};
+use super::guest::Guest;
 use super::plugin::{Plugin, PluginError};
+use super::services::Spaces;
 use super::ticker::Ticker;
+use super::versions;
 
 /// Address space behind each linear memory that traps instead of reaching a neighbour. The reservation before it stays
 /// at wasmtime's default: lowering that would bring bounds checks, half again as slow.
@@ -30,6 +33,9 @@ pub struct Engine {
     strangers: Part,
     trusted: Part,
     ticker: Ticker,
+    pub(super) compiler: Compiler,
+    /// What plugins keep, as long as the process lives.
+    pub(super) spaces: Spaces,
 }
 
 /// One way of compiling, with what its guests may call.
@@ -46,11 +52,11 @@ impl Engine {
         let part = |trust| Part::new(trust).map_err(|error| told(fault::one_line(&error)));
         let (strangers, trusted) = (part(Trust::Stranger)?, part(Trust::Trusted)?);
         let ticker = Ticker::start(strangers.engine.clone()).map_err(|error| told(error.to_string()))?;
-        Ok(Arc::new(Self { strangers, trusted, ticker }))
+        Ok(Arc::new(Self { strangers, trusted, ticker, compiler: Compiler::default(), spaces: Spaces::default() }))
     }
 
     /// Checks, compiles and links the component in `bytes`. Takes some 50 ms for 100 KB of a compiled language and
-    /// seconds for an interpreter, all of it on the calling thread.
+    /// seconds for an interpreter, on a thread of the lowest priority.
     ///
     /// # Errors
     /// Why the file cannot be used.
@@ -85,7 +91,7 @@ impl Part {
     fn new(trust: Trust) -> wasmtime::Result<Self> {
         let engine = wasmtime::Engine::new(&config(trust))?;
         let mut linker = Linker::new(&engine);
-        host_api::link(&mut linker)?;
+        versions::link(&mut linker)?;
         Ok(Self { engine, linker })
     }
 }

@@ -8,7 +8,7 @@ use crate::config::PluginLimits;
 use crate::seam::StageFault;
 
 use super::clean::clean;
-use super::host_api::Guest;
+use super::guest::Guest;
 
 /// Part of wasmtime's text for an exhausted output limit; it has no type of its own.
 const FUEL_TEXT: &str = "fuel allocated for hostcalls has been exhausted";
@@ -30,6 +30,11 @@ pub(super) fn one_line(error: &Error) -> String {
 pub(super) fn refused(plugin: &str, text: &str) -> StageFault {
     let text = format!("plugin `{plugin}` {text}");
     StageFault { kind: FailureKind::PluginRefused, text, cause: None }
+}
+
+/// More in the answer than may be, without a cause.
+pub(super) fn too_much(plugin: &str, text: &str) -> StageFault {
+    StageFault { kind: FailureKind::PluginOutput, ..refused(plugin, text) }
 }
 
 /// Tells why a call of the guest ended with `error`.

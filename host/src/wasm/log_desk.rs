@@ -3,9 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tracing::{debug, error, info, trace, warn};
+use tracing::{Level, debug, error, info, trace, warn};
 
-use super::bindings::tidegate::plugin::log::Level;
 use super::clean::clean;
 
 const WINDOW: Duration = Duration::from_secs(1);
@@ -40,11 +39,11 @@ impl LogDesk {
         }
         let line = clean(text);
         match level {
-            Level::Trace => trace!(plugin, rule, line, "plugin log"),
-            Level::Debug => debug!(plugin, rule, line, "plugin log"),
-            Level::Info => info!(plugin, rule, line, "plugin log"),
-            Level::Warn => warn!(plugin, rule, line, "plugin log"),
-            Level::Error => error!(plugin, rule, line, "plugin log"),
+            Level::TRACE => trace!(plugin, rule, line, "plugin log"),
+            Level::DEBUG => debug!(plugin, rule, line, "plugin log"),
+            Level::INFO => info!(plugin, rule, line, "plugin log"),
+            Level::WARN => warn!(plugin, rule, line, "plugin log"),
+            Level::ERROR => error!(plugin, rule, line, "plugin log"),
         }
     }
 

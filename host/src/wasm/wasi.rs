@@ -14,8 +14,7 @@ use wasmtime_wasi::p2::{DynPollable, OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::runtime::in_tokio;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use super::bindings::tidegate::plugin::log::Level;
-use super::host_api::Guest;
+use super::guest::Guest;
 use super::log_desk::LogDesk;
 
 /// Streams, pollables and the like that one instance may hold.
@@ -94,7 +93,7 @@ impl OutputStream for Stderr {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         let text = String::from_utf8_lossy(&bytes);
         if !text.trim().is_empty() {
-            self.0.write(Level::Error, text.trim_end());
+            self.0.write(tracing::Level::ERROR, text.trim_end());
         }
         Ok(())
     }

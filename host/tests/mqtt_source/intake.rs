@@ -112,6 +112,7 @@ impl Running {
             subscriptions: subscriptions_wire,
             settled: settled.clone(),
             stop: stop_wire,
+            back: tidegate::mqtt::Back::new(settled.clone()),
             status: status.clone(),
             meters: meters.clone(),
         };

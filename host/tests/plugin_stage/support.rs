@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tidegate::config::PluginLimits;
+use tidegate::config::{PluginLimits, StateLimits};
 use tidegate::message::Qos;
 use tidegate::seam::{Instance, Outcome, Stage, StageFault, StageMessage};
 use tidegate::wasm::{Engine, Plugin, PluginError};
@@ -15,6 +15,13 @@ pub(crate) const LIMITS: PluginLimits = PluginLimits {
     output_bytes: 16 << 20,
     file_bytes: 64 << 20,
     log_lines_per_s: 100,
+    records_max: 100_000,
+    compile: Duration::from_secs(60),
+    recycle_bytes: 48 << 20,
+    failures_max: 20,
+    rest_max: Duration::from_secs(30),
+    state: StateLimits { keys_max: 100_000, key_bytes_max: 1 << 10, value_bytes_max: 1 << 20, bytes_max: 64 << 20 },
+    metrics_max: 100,
 };
 
 pub(crate) fn engine() -> &'static Arc<Engine> {

@@ -40,7 +40,8 @@ fn headers(section: &Section<'_, '_>, patterns: &[Pattern]) -> Vec<(String, Temp
     item.children(table).filter_map(header).collect()
 }
 
-fn template(item: &Item<'_, '_>, patterns: &[Pattern]) -> Option<Template> {
+/// A template of the rule with these patterns.
+pub(super) fn template(item: &Item<'_, '_>, patterns: &[Pattern]) -> Option<Template> {
     let text = item.text()?;
     match Template::parse(text) {
         Ok(template) => {

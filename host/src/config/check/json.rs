@@ -6,7 +6,7 @@ use crate::config::item::Item;
 use crate::config::raw::{Table, Value};
 
 /// The table as JSON text; `None` where something in it has no JSON, which is told.
-pub(super) fn json_text(item: &Item<'_, '_>) -> Option<String> {
+pub(in crate::config) fn json_text(item: &Item<'_, '_>) -> Option<String> {
     table(item, item.table()?).map(|json| json.to_string())
 }
 

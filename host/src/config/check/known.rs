@@ -16,6 +16,8 @@ pub(super) struct Known<'n> {
     pub(super) sources: Vec<&'n str>,
     /// In name order, as in `Config::clusters`.
     pub(super) clusters: Vec<&'n str>,
+    /// Tables to look into.
+    pub(super) lookups: Vec<&'n str>,
     /// Of the folder and of the program.
     pub(super) plugins: Vec<String>,
     pub(super) folder: Option<PathBuf>,
@@ -34,7 +36,14 @@ impl<'n> Known<'n> {
         };
         let builtins = root.review.outside.builtins.iter().map(|name| (*name).to_owned());
         let plugins = found.into_iter().chain(builtins).collect();
-        Self { sources: names("mqtt"), clusters: names("kafka"), plugins, folder, folder_trouble }
+        Self {
+            sources: names("mqtt"),
+            clusters: names("kafka"),
+            lookups: names("lookup"),
+            plugins,
+            folder,
+            folder_trouble,
+        }
     }
 
     /// The place of the source that `section` names; the only one where it names none.

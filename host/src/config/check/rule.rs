@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::destination::destination;
+use super::destination::{destination, template};
 use super::known::Known;
 use super::tell_bad_name;
 use super::via::via;
@@ -34,10 +34,11 @@ pub(super) fn rule(section: &Section<'_, '_>, known: &Known<'_>, names: &mut Nam
     let (patterns, from_at): (Vec<_>, Vec<_>) = from.into_iter().unzip();
     let via = stages(section, known);
     let to = destinations(section, known, &patterns);
+    let order = section.item("order").and_then(|item| template(&item, &patterns));
     let qos = u8::try_from(section.whole("qos")).ok().and_then(Qos::from_level);
     let on_error = on_error(section.choice("on_error"));
     let enabled = section.boolean("enabled");
-    let config = RuleConfig { name: name?, source: source?, from: patterns, qos: qos?, via, to, on_error };
+    let config = RuleConfig { name: name?, source: source?, from: patterns, qos: qos?, via, order, to, on_error };
     Some(Checked { config, enabled, from_at })
 }
 

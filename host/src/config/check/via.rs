@@ -1,25 +1,31 @@
 //! One entry of a rule's `via`.
 
+use super::grants::grants;
 use super::json::json_text;
 use super::known::Known;
-use crate::config::ViaConfig;
 use crate::config::item::Item;
 use crate::config::raw::Value;
 use crate::config::reader::{Section, shown};
 use crate::config::review::At;
 use crate::config::settings::VIA;
+use crate::config::{Grants, ViaConfig};
 
 /// The plugin that an entry names, with what it is given.
 pub(super) fn via(item: &Item<'_, '_>, known: &Known<'_>) -> Option<ViaConfig> {
     match &item.node.value {
         Value::Text(_) => {
             let plugin = plugin(item, item, known)?;
-            Some(ViaConfig { plugin, config: String::new(), grants: Vec::new(), place: item.review.place(&item.at()) })
+            Some(ViaConfig {
+                plugin,
+                config: String::new(),
+                grants: Grants::default(),
+                place: item.review.place(&item.at()),
+            })
         }
         Value::Table(table) => {
             let section = Section::of(item.review, table, &VIA, item.path.clone(), item.node.span);
             let config = section.item("config").map(|config| json_text(&config));
-            let grants = grants(&section);
+            let grants = grants(&section, known);
             let plugin = plugin(item, &section.item("plugin")?, known)?;
             Some(ViaConfig {
                 plugin,
@@ -44,9 +50,4 @@ fn plugin(entry: &Item<'_, '_>, item: &Item<'_, '_>, known: &Known<'_>) -> Optio
         item.review.error_with(&at, "unknown-plugin", message, known.plugin_help(name));
     }
     Some(name.into())
-}
-
-fn grants(section: &Section<'_, '_>) -> Vec<String> {
-    let entries = section.item("grants").and_then(|item| item.list()).unwrap_or_default();
-    entries.iter().filter_map(Item::choice).map(Into::into).collect()
 }

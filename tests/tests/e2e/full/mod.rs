@@ -2,6 +2,8 @@
 //! (`cargo xtask faults`).
 
 mod delivery;
+mod dlq;
+mod plugins;
 mod servers;
 
 use std::time::Duration;

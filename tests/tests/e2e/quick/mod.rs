@@ -8,6 +8,7 @@ mod explain;
 mod fan_out;
 mod hostile_guest;
 mod link;
+mod plugin_cases;
 mod qos_2;
 mod reload;
 

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::seam::{Outcome, Output, StageMessage};
+use crate::seam::{Emission, Outcome, Output, StageMessage};
 
-use super::bindings::tidegate::plugin::types as guest;
-use super::clean::clean;
+use super::bindings::tidegate::plugin::{occasions, types as guest};
+use crate::wasm::clean::clean;
 
 /// The parameters of one call, borrowed from the batch.
 pub(super) fn lower<'b>(batch: &[StageMessage<'b>]) -> Vec<guest::Message<'b>> {
@@ -47,6 +47,16 @@ fn lift_one(outcome: guest::Outcome) -> Result<Outcome, String> {
         guest::Outcome::Emit(outputs) => Outcome::Emit(outputs.into_iter().map(lift_output).collect::<Result<_, _>>()?),
         guest::Outcome::Fail(reason) => Outcome::Fail(clean(&reason)),
     })
+}
+
+/// Records without a message.
+///
+/// # Errors
+/// What cannot be used, continuing "plugin … ".
+pub(super) fn lift_emissions(emissions: Vec<occasions::Emission>) -> Result<Vec<Emission>, String> {
+    let lift =
+        |emission: occasions::Emission| Ok(Emission { about: emission.about, output: lift_output(emission.output)? });
+    emissions.into_iter().map(lift).collect()
 }
 
 fn lift_output(output: guest::Output) -> Result<Output, String> {
