@@ -250,7 +250,7 @@ impl Scene {
             duplicates_max: self.breaks * WINDOW,
             healed: if settled { healed } else { Some(Err(PATIENCE)) },
             healed_max: self.healed_max,
-            usage: (self.before != Usage::default()).then_some((self.before, after, self.gauge.peak_bytes())),
+            usage: (self.before.memory_bytes > 0).then_some((self.before, after, self.gauge.peak_bytes())),
             window_bytes: WINDOW * PAYLOAD_BYTES as u64,
             ack_violations: Some(self.session.ack_violations()),
             accounts: accounts.map(|(messages_missing, told)| Accounts {
