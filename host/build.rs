@@ -5,7 +5,7 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Folders in `plugins/` whose component is embedded.
-const EMBEDDED: [&str; 2] = ["plant", "identity"];
+const EMBEDDED: [&str; 3] = ["plant", "identity", "sparkplug"];
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Set by cargo for this script and meant for the host's build, not for the plugins'.
 const NOT_INHERITED: [&str; 8] = [
@@ -27,8 +27,9 @@ fn main() {
     }
     for plugin in EMBEDDED {
         let source = root.join("plugins").join(plugin);
-        for part in ["src", "Cargo.toml", "Cargo.lock"] {
-            println!("cargo::rerun-if-changed={}", source.join(part).display());
+        let parts = ["src", "Cargo.toml", "Cargo.lock", "core/src", "core/Cargo.toml"].map(|part| source.join(part));
+        for part in parts.iter().filter(|part| part.exists()) {
+            println!("cargo::rerun-if-changed={}", part.display());
         }
         build(plugin, &source, &out);
     }

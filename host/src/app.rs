@@ -1,6 +1,7 @@
 //! Assembly: builds every part, joins them, starts every thread. One file shows all that runs.
 
 pub mod bridge;
+mod builtin;
 mod csv;
 pub mod plan;
 pub mod reading;

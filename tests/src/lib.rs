@@ -19,6 +19,7 @@ pub mod process;
 pub mod publish;
 pub mod read;
 pub mod scripted;
+pub mod sparkplug;
 pub mod tier;
 pub mod tls;
 pub mod verdict;

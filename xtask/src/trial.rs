@@ -102,7 +102,7 @@ fn plugins(report: &mut Report) {
     let built = target().join("plugins").display().to_string();
     for folder in [packages(&root().join("plugins")), packages(&root().join("tests/guests"))].concat() {
         let name = folder.file_name().unwrap_or_default().display().to_string();
-        report.step(cargo(&format!("format of {name}"), 2, &["fmt", "--check"]).within(&folder));
+        report.step(cargo(&format!("format of {name}"), 2, &["fmt", "--all", "--check"]).within(&folder));
         let tests = cargo(&format!("tests of {name}"), 10, &["test", "--quiet", "--locked"]).within(&folder);
         report.step(tests.env("CARGO_TARGET_DIR", &built));
     }

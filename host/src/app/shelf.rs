@@ -63,6 +63,13 @@ fn grant_help(grant: Grant) -> String {
 }
 
 impl Look<'_> {
+    /// Whether `name` means the plugin in the binary: a file of that name in the folder comes first.
+    #[must_use]
+    pub fn is_built_in(&self, name: &str) -> bool {
+        let file = self.config.folder.as_ref().map(|folder| folder.join(format!("{name}.wasm")));
+        embedded::plugin(name).is_some() && !file.is_some_and(|file| file.exists())
+    }
+
     /// The stage that the `via` entry of `rule` asks for, tried with one instance.
     ///
     /// # Errors

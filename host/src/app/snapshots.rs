@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::builtin;
 use super::shelf::{Look, Shelf};
 use super::tables::{LoadedTables, TableSet};
 use crate::ack::RuleNo;
-use crate::config::{Config, DestinationConfig, Problem, RuleConfig, Severity};
+use crate::config::{Config, DestinationConfig, Problem, RuleConfig, Severity, ViaConfig};
 use crate::meters::Meters;
 use crate::router::subscriptions::Plan;
 use crate::router::{Destination, Order, Rule, RuleSet, RuleStage, Snapshot};
@@ -72,10 +73,10 @@ impl Builder {
         let (loaded, mut problems) = tables.load(&config.lookups);
         let mut by_source: Vec<Vec<Arc<Rule>>> = config.sources.iter().map(|_| Vec::new()).collect();
         for wanted in &config.rules {
-            match number(numbers, &wanted.name)
-                .map_err(|problem| vec![problem])
-                .and_then(|no| rule(wanted, no, &mut look, meters, &outside(backs, tables, wanted)))
-            {
+            match number(numbers, &wanted.name).map_err(|problem| vec![problem]).and_then(|no| {
+                let wanted = equipped(wanted, &look, &config.sources[wanted.source].name);
+                rule(&wanted, no, &mut look, meters, &outside(backs, tables, &wanted))
+            }) {
                 Ok(rule) => by_source[wanted.source].push(Arc::new(rule)),
                 Err(found) => problems.extend(found),
             }
@@ -128,6 +129,15 @@ fn number(numbers: &mut HashMap<String, RuleNo>, name: &str) -> Result<RuleNo, P
     Ok(no)
 }
 
+/// The rule with all that its built-in plugins are given by themselves.
+fn equipped(rule: &RuleConfig, look: &Look<'_>, source: &str) -> RuleConfig {
+    let equip = |via: &ViaConfig| match look.is_built_in(&via.plugin) {
+        true => builtin::equipped(via, source),
+        false => via.clone(),
+    };
+    RuleConfig { via: rule.via.iter().map(equip).collect(), ..rule.clone() }
+}
+
 /// What plugins of a rule may be lent.
 fn outside(backs: &[Arc<dyn Backchannel>], tables: &Arc<TableSet>, rule: &RuleConfig) -> Outside {
     Outside { back: backs.get(rule.source).cloned(), tables: Some(tables.clone()), ..Outside::default() }
@@ -175,7 +185,11 @@ fn order(config: &RuleConfig, stages: &[RuleStage]) -> Result<Order, Problem> {
     if let Some(template) = &config.order {
         return Ok(Order::Template(template.clone()));
     }
-    let mut asked = stages.iter().map(|stage| (stage.stage.name(), stage.stage.wishes().order));
+    let mut asked = stages.iter().zip(&config.via).map(|(stage, via)| {
+        let levels = stage.stage.wishes().order;
+        let in_front = builtin::levels_in_front(via);
+        (stage.stage.name(), levels.into_iter().map(|level| level.saturating_add(in_front)).collect::<Vec<_>>())
+    });
     let Some((first, levels)) = asked.find(|(_, levels)| !levels.is_empty()) else { return Ok(Order::Topic) };
     if let Some((other, _)) = asked.find(|(_, other)| !other.is_empty() && *other != levels) {
         let place = config.via.first().map(|via| via.place.clone()).unwrap_or_default();

@@ -27,7 +27,7 @@ fn cost_ns(stage: &dyn Stage, batch: &[StageMessage<'_>]) -> u64 {
 }
 
 /// Processor time of this thread.
-fn processor_ns() -> u64 {
+pub(crate) fn processor_ns() -> u64 {
     std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     text.split(' ').next().unwrap().parse().unwrap()

@@ -6,6 +6,7 @@ mod cost;
 mod guests;
 mod loading;
 mod services;
+mod sparkplug;
 mod support;
 
 use std::sync::Arc;

@@ -37,5 +37,5 @@ pub const ABSENT: &[Absent] = &[
     absent("R7", "roll back by command", NOT_BUILT),
     absent("R8", "a worse version of a plugin as canary", NOT_BUILT),
     absent("D3", "replay of dead letters", "held by the end-to-end tests `dlq`"),
-    absent("D2", "Sparkplug disorder", NOT_BUILT),
+    absent("D2", "Sparkplug disorder", "held by the end-to-end tests of Sparkplug"),
 ];

@@ -1,6 +1,7 @@
 //! What goes out: the caller carries these effects out.
 
 use crate::options::EnvelopeKind;
+use crate::topic::Address;
 
 /// One Kafka record. Everything is borrowed: take what is needed before returning.
 #[derive(Clone, Copy, Debug)]
@@ -8,6 +9,10 @@ pub struct Record<'a> {
     /// The place of its entry in `emit`.
     pub stream: usize,
     pub envelope: EnvelopeKind,
+    /// Whom it speaks of; `None`: of a host.
+    pub address: Option<Address<'a>>,
+    /// Of the message that it comes from, which may be one that was held; `None` where none led to it.
+    pub mqtt_topic: Option<&'a str>,
     /// `None`: the rule's `to`.
     pub topic: Option<&'a str>,
     pub key: &'a [u8],

@@ -33,14 +33,17 @@ const NUMBERS: [&str; 11] = [
 fn tahu_java() {
     let file = include_bytes!("fixtures/java.bin");
     check(file, &NUMBERS);
-    check(file, &[
-        "u64=18446744073709551615",
-        "t=1700000000123",
-        "bools=[false,false,true,true,false,true,false,false,true,true,false,true]",
-        "i16s=[-30000,30000]",
-        r#"strings=["ABC","hello"]"#,
-        r#"ds={"columns":["a","b"],"rows":[[-1,"x"]],"types":["Int8","String"]}"#,
-    ]);
+    check(
+        file,
+        &[
+            "u64=18446744073709551615",
+            "t=1700000000123",
+            "bools=[false,false,true,true,false,true,false,false,true,true,false,true]",
+            "i16s=[-30000,30000]",
+            r#"strings=["ABC","hello"]"#,
+            r#"ds={"columns":["a","b"],"rows":[[-1,"x"]],"types":["Int8","String"]}"#,
+        ],
+    );
 }
 
 #[test]

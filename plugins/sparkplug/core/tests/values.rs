@@ -106,7 +106,11 @@ fn template_members_are_typed_by_the_birth_and_the_definition() {
 #[test]
 fn flat_takes_the_last_of_a_name_and_message_takes_all() {
     let mut bench = Bench::new(r#"{"emit":["flat","message"]}"#);
-    let twice = vec![named("a", None, 3, V::IntValue(1)), named("b", None, 3, V::IntValue(2)), named("a", None, 3, V::IntValue(3))];
+    let twice = vec![
+        named("a", None, 3, V::IntValue(1)),
+        named("b", None, 3, V::IntValue(2)),
+        named("a", None, 3, V::IntValue(3)),
+    ];
     bench.send("spBv1.0/G/NBIRTH/E", &nbirth(4, 0, twice));
     let flat = &bench.take(EnvelopeKind::Flat)[0];
     let expected = serde_json::json!({"b": 2, "a": 3, "_ts": 1_600_000_000_004_u64, "_group": "G", "_edge_node": "E",

@@ -11,6 +11,7 @@ mod link;
 mod plugin_cases;
 mod qos_2;
 mod reload;
+mod sparkplug;
 
 use std::time::Duration;
 

@@ -73,7 +73,7 @@ impl Core {
                 leftover.unresolved.push(index);
                 continue;
             }
-            items.push(maker.item(&mut arena, index, metric, resolution));
+            items.push(maker.item(&mut arena, index, metric, &resolution));
         }
         self.counters.metrics += items.len() as u64;
         self.counters.metric_errors += items.iter().filter(|item| item.error.is_some()).count() as u64;
@@ -186,7 +186,7 @@ struct ItemMaker<'c> {
 }
 
 impl ItemMaker<'_> {
-    fn item<'m>(&self, arena: &mut Vec<u8>, index: u32, metric: &'m Metric<'m>, found: Resolution) -> Item<'m> {
+    fn item<'m>(&self, arena: &mut Vec<u8>, index: u32, metric: &'m Metric<'m>, found: &Resolution) -> Item<'m> {
         let options = &self.core.options;
         let entry = found.entry.and_then(|place| self.table?.entry(place));
         let name = self.push_name(arena, metric, entry);

@@ -256,6 +256,8 @@ impl Maker<'_> {
         host.record(Record {
             stream: stream.place,
             envelope: stream.envelope,
+            address: sent.address,
+            mqtt_topic: sent.topic,
             topic: pattern.map(|_| self.topic.as_str()),
             key: self.key.as_bytes(),
             payload: (!tombstone).then_some(self.body.as_slice()),
