@@ -104,8 +104,21 @@ impl Bridge {
     /// # Panics
     /// Where the program is missing.
     pub fn spawn(&mut self) {
+        let program = tidegate();
+        self.spawn_with(Command::new(program));
+    }
+
+    /// Starts the program as the last argument of another one that runs it, and does not wait.
+    ///
+    /// # Panics
+    /// Where a program is missing.
+    pub fn spawn_under(&mut self, mut runner: Command) {
+        runner.arg(tidegate());
+        self.spawn_with(runner);
+    }
+
+    fn spawn_with(&mut self, mut command: Command) {
         self.process = None;
-        let mut command = Command::new(tidegate());
         command.arg("run").arg("-c").arg(self.folder.path());
         self.process = Some(Process::start(&mut command, &self.path("bridge.log")).expect("the bridge starts"));
     }

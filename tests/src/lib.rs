@@ -3,6 +3,7 @@
 
 pub mod bridge;
 pub mod client;
+pub mod faults;
 pub mod guests;
 pub mod http;
 pub mod kafka;

@@ -11,23 +11,33 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use crate::client::KafkaAccess;
 
-/// A running mock cluster with one broker.
+/// A running mock cluster.
 pub struct Mock {
     cluster: MockCluster<'static, DefaultProducerContext>,
+    brokers: i32,
 }
 
 impl Mock {
-    /// Starts one with these topics and their numbers of partitions.
+    /// Starts one of one broker with these topics and their numbers of partitions.
     ///
     /// # Panics
     /// Where loopback has no port.
     #[must_use]
     pub fn start(topics: &[(&str, i32)]) -> Self {
-        let cluster = MockCluster::new(1).expect("the mock cluster starts");
+        Self::of(1, topics)
+    }
+
+    /// As `start`, of so many brokers.
+    ///
+    /// # Panics
+    /// As `start`.
+    #[must_use]
+    pub fn of(brokers: i32, topics: &[(&str, i32)]) -> Self {
+        let cluster = MockCluster::new(brokers).expect("the mock cluster starts");
         for (topic, partitions) in topics {
             cluster.create_topic(topic, *partitions, 1).expect("the mock takes the topic");
         }
-        Self { cluster }
+        Self { cluster, brokers }
     }
 
     #[must_use]
@@ -38,7 +48,7 @@ impl Mock {
     /// The `[kafka.main]` table of the bridge's configuration.
     #[must_use]
     pub fn table(&self) -> String {
-        format!("[kafka.main]\nbrokers = [\"{}\"]\n", self.cluster.bootstrap_servers())
+        format!("[kafka.main]\nbrokers = [\"{}\"]\n", self.cluster.bootstrap_servers().replace(',', "\", \""))
     }
 
     /// Every answer leaves this much later.
@@ -46,7 +56,15 @@ impl Mock {
     /// # Panics
     /// Where the mock refuses.
     pub fn delay(&self, delay: Duration) {
-        self.cluster.broker_round_trip_time(1, delay).expect("the broker is there");
+        self.each(|broker| self.cluster.broker_round_trip_time(broker, delay));
+    }
+
+    /// Every answer of this broker, from 1, leaves this much later.
+    ///
+    /// # Panics
+    /// Where there is no such broker.
+    pub fn delay_broker(&self, broker: i32, delay: Duration) {
+        self.cluster.broker_round_trip_time(broker, delay).expect("the broker is there");
     }
 
     /// Nobody listens any more.
@@ -54,7 +72,7 @@ impl Mock {
     /// # Panics
     /// Where the mock refuses.
     pub fn down(&self) {
-        self.cluster.broker_down(1).expect("the broker is there");
+        self.each(|broker| self.cluster.broker_down(broker));
     }
 
     /// Ends `down`.
@@ -62,12 +80,45 @@ impl Mock {
     /// # Panics
     /// Where the mock refuses.
     pub fn up(&self) {
-        self.cluster.broker_up(1).expect("the broker is there");
+        self.each(|broker| self.cluster.broker_up(broker));
+    }
+
+    /// Nobody listens at this broker, from 1, until `broker_up`.
+    ///
+    /// # Panics
+    /// Where there is no such broker.
+    pub fn broker_down(&self, broker: i32) {
+        self.cluster.broker_down(broker).expect("the broker is there");
+    }
+
+    /// Ends `broker_down`.
+    ///
+    /// # Panics
+    /// Where there is no such broker.
+    pub fn broker_up(&self, broker: i32) {
+        self.cluster.broker_up(broker).expect("the broker is there");
+    }
+
+    /// This broker leads this partition from now on.
+    ///
+    /// # Panics
+    /// Where there is no such broker or partition.
+    pub fn lead(&self, topic: &str, partition: i32, broker: i32) {
+        self.cluster.partition_leader(topic, partition, Some(broker)).expect("broker and partition are there");
+    }
+
+    fn each(&self, act: impl Fn(i32) -> rdkafka::error::KafkaResult<()>) {
+        (1..=self.brokers).for_each(|broker| act(broker).expect("the broker is there"));
     }
 
     /// The next produce requests are answered with these errors, one each.
     pub fn fail_produce(&self, errors: &[RDKafkaRespErr]) {
         self.cluster.request_errors(RDKafkaApiKey::Produce, errors);
+    }
+
+    /// Forgets what `fail_produce` has left.
+    pub fn heal_produce(&self) {
+        self.cluster.clear_request_errors(RDKafkaApiKey::Produce);
     }
 
     /// Whatever is asked about `topic` is answered with `error`; `None` heals it.

@@ -28,13 +28,26 @@ impl MessageId {
         text.into_bytes()
     }
 
+    /// The payload behind a word and a blank: a command for a plugin.
+    #[must_use]
+    pub fn commanded(self, word: &str, size: usize) -> Vec<u8> {
+        let mut bytes = format!("{word} ").into_bytes();
+        bytes.extend(self.payload(size));
+        bytes
+    }
+
     /// Finds the number in a payload, also in one that a plugin has changed elsewhere.
     #[must_use]
     pub fn find(payload: &[u8]) -> Option<Self> {
         let mark = b"\"id\":\"";
         let at = payload.windows(mark.len()).position(|window| window == mark)? + mark.len();
-        let id = std::str::from_utf8(payload.get(at..at + 13)?).ok()?;
-        let (publisher, sequence) = id.split_once('-')?;
+        Self::parse(std::str::from_utf8(payload.get(at..at + 13)?).ok()?)
+    }
+
+    /// The number that `Display` writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (publisher, sequence) = text.split_once('-')?;
         Some(Self { publisher: publisher.parse().ok()?, sequence: sequence.parse().ok()? })
     }
 }

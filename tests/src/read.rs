@@ -47,6 +47,7 @@ impl Record {
 
 /// A reader that remembers how far it is.
 pub struct Reader {
+    access: KafkaAccess,
     consumer: BaseConsumer,
     /// Topic and partition to the offset that comes next.
     next: BTreeMap<(String, i32), i64>,
@@ -59,23 +60,24 @@ impl Reader {
     /// Where the cluster does not answer or a topic is missing.
     #[must_use]
     pub fn open(access: &KafkaAccess, topics: &[&str]) -> Self {
-        let mut config = access.config();
-        config.set("group.id", "tidegate-tests").set("enable.auto.commit", "false");
-        config.set("auto.offset.reset", "earliest").set("fetch.wait.max.ms", "20");
-        config.set("check.crcs", "true").set("reconnect.backoff.max.ms", "500");
-        let consumer: BaseConsumer = config.create().expect("a consumer");
+        let consumer = consumer(access);
         let mut next = BTreeMap::new();
         for topic in topics {
             for partition in 0..partitions(&consumer, topic) {
                 next.insert(((*topic).to_owned(), partition), 0);
             }
         }
-        let mut list = TopicPartitionList::new();
-        for (topic, partition) in next.keys() {
-            list.add_partition_offset(topic, *partition, Offset::Beginning).expect("a fresh list takes it");
-        }
-        consumer.assign(&list).expect("partitions can be assigned");
-        Self { consumer, next }
+        assign(&consumer, &next);
+        Self { access: access.clone(), consumer, next }
+    }
+
+    /// Goes on with a new client: after an outage the old one may take a minute to find back to a mock cluster.
+    ///
+    /// # Panics
+    /// As `open`.
+    pub fn renew(&mut self) {
+        self.consumer = consumer(&self.access);
+        assign(&self.consumer, &self.next);
     }
 
     /// How many partitions each topic has.
@@ -139,7 +141,8 @@ impl Reader {
         self.next.iter().any(|(place, next)| *next < ends[place])
     }
 
-    fn poll(&mut self) -> Option<Record> {
+    /// The next record, if one comes within a moment.
+    pub fn poll(&mut self) -> Option<Record> {
         let message = match self.consumer.poll(Duration::from_millis(50))? {
             Ok(message) => record(&message),
             // Broker down or changing: librdkafka tries again by itself, and the callers have a limit.
@@ -148,6 +151,24 @@ impl Reader {
         self.next.insert((message.topic.clone(), message.partition), message.offset + 1);
         Some(message)
     }
+}
+
+fn consumer(access: &KafkaAccess) -> BaseConsumer {
+    let mut config = access.config();
+    config.set("group.id", "tidegate-tests").set("enable.auto.commit", "false");
+    config.set("auto.offset.reset", "earliest").set("fetch.wait.max.ms", "20");
+    config.set("check.crcs", "true").set("reconnect.backoff.max.ms", "500");
+    config.create().expect("a consumer")
+}
+
+/// `next` holds the offset of the record that comes next; 0 is the beginning.
+fn assign(consumer: &BaseConsumer, next: &BTreeMap<(String, i32), i64>) {
+    let mut list = TopicPartitionList::new();
+    for ((topic, partition), offset) in next {
+        let offset = if *offset == 0 { Offset::Beginning } else { Offset::Offset(*offset) };
+        list.add_partition_offset(topic, *partition, offset).expect("a fresh list takes it");
+    }
+    consumer.assign(&list).expect("partitions can be assigned");
 }
 
 fn partitions(consumer: &BaseConsumer, topic: &str) -> i32 {

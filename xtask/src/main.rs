@@ -18,6 +18,7 @@ cargo xtask CHORE
                   Mosquitto and real Apache Kafka
   test --quick    the same without any server
   test --long     the same at full scale
+  faults [ARG]... the fault matrix: --quick, --all, --row ID, --points N, --soak DURATION, --seed N, --list, --write-docs
   tidy            which module may use which, where the clients are named, sizes of files and functions
   tools           installs what the tests need, or says what to install
   bench [ARG]...  the benches, with their own arguments
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["tools"] => tools::run(),
         ["bench", rest @ ..] => steps::bench(rest),
+        ["faults", rest @ ..] => steps::faults(rest),
         ["help" | "--help" | "-h"] | [] => {
             print!("{HELP}");
             Ok(())

@@ -58,6 +58,18 @@ pub(crate) fn bench(arguments: &[&str]) -> Result<(), String> {
     program("bench", 120, &bench, arguments).run()
 }
 
+/// `cargo xtask faults`.
+pub(crate) fn faults(arguments: &[&str]) -> Result<(), String> {
+    build().run()?;
+    fault_matrix(1_500, arguments).run()
+}
+
+/// The fault matrix, built before.
+pub(crate) fn fault_matrix(minutes: u64, arguments: &[&str]) -> Step {
+    let faults = target().join("fast").join("faults").display().to_string();
+    program("fault matrix", minutes, &faults, arguments)
+}
+
 /// The command as a person would type it.
 fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());

@@ -39,11 +39,12 @@ const LANGUAGE_TOOLS: [Tool; 4] = [
 const WASM_LIBRARIES: (&str, [&str; 3]) =
     ("/usr/lib/wasm32-wasi/libc++.a", ["wasi-libc", "libclang-rt-dev-wasm32", "libc++-dev-wasm32"]);
 
-const SERVER_TOOLS: [Tool; 4] = [
+const SERVER_TOOLS: [Tool; 5] = [
     Tool { program: "/usr/sbin/mosquitto", version: "-h", package: "mosquitto", why: "the real MQTT broker" },
     Tool { program: "java", version: "-version", package: "openjdk-17-jre-headless", why: "runs Apache Kafka" },
     Tool { program: "mvn", version: "--version", package: "maven", why: "fetches Apache Kafka" },
     Tool { program: "kcat", version: "-V", package: "kcat", why: "a Kafka client of another make" },
+    Tool { program: "strace", version: "-V", package: "strace", why: "kills the bridge at a chosen system call" },
 ];
 
 /// Everything.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::place::{packages, root, target};
-use crate::steps::{Step, build, cargo};
+use crate::steps::{Step, build, cargo, fault_matrix};
 use crate::{tidy, tools};
 
 /// How much is tried.
@@ -115,5 +115,7 @@ fn end_to_end(report: &mut Report, tier: Tier) {
     arguments.extend(["--test-threads=1", "--nocapture", "--ignored", "full::"]);
     if tier != Tier::Quick {
         report.step(cargo("end to end, real servers", minutes, &arguments).env("TIDEGATE_TIER", tier.scale()));
+        let (minutes, scale) = if tier == Tier::Long { (240, "--all") } else { (20, "--quick") };
+        report.step(fault_matrix(minutes, &[scale]));
     }
 }

@@ -36,7 +36,7 @@ pub struct Limits {
     pub connection_time_max: Duration,
 }
 
-/// Half of the smallest descriptor limit that is met in practice, so that the data path keeps the other half.
+/// Fewer connections where descriptors are few (`seats`).
 pub const LIMITS: Limits = Limits {
     connections_max: 32,
     head_time_max: Duration::from_secs(5),
@@ -108,7 +108,7 @@ async fn accept(listener: net::TcpListener, limits: Limits, desk: Arc<Desk>) {
         Ok(listener) => listener,
         Err(error) => return warn!(%error, "admin interface cannot listen"),
     };
-    let seats = Arc::new(Semaphore::new(limits.connections_max));
+    let seats = Arc::new(Semaphore::new(seats(limits.connections_max, descriptors_max())));
     let mut was_refused = false;
     loop {
         match listener.accept().await {
@@ -127,6 +127,18 @@ async fn accept(listener: net::TcpListener, limits: Limits, desk: Arc<Desk>) {
             }
         }
     }
+}
+
+/// At most an eighth of the descriptors: brokers need theirs, and a bridge without room for one stands still.
+fn seats(connections_max: usize, descriptors_max: Option<usize>) -> usize {
+    descriptors_max.map_or(connections_max, |most| connections_max.min(most / 8).max(1))
+}
+
+/// The descriptors that this process may have, where the system tells.
+fn descriptors_max() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 async fn connection(stream: TcpStream, seat: OwnedSemaphorePermit, limits: Limits, desk: Arc<Desk>) {

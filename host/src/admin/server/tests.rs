@@ -214,3 +214,12 @@ fn an_address_for_all_needs_a_token_and_none_serves_nothing() {
     let none = AdminConfig { listen: None, token: None };
     assert!(serve(&none, Arc::new(ready())).unwrap().is_none());
 }
+
+#[test]
+fn few_descriptors_mean_few_connections() {
+    assert_eq!(seats(32, Some(64)), 8);
+    assert_eq!(seats(32, Some(4)), 1);
+    assert_eq!(seats(32, Some(1_048_576)), 32);
+    assert_eq!(seats(32, None), 32);
+    assert!(descriptors_max().is_some_and(|most| most > 0));
+}

@@ -1,11 +1,9 @@
-//! Real Mosquitto, real Apache Kafka, the real program, judged by the oracle.
+//! Real Mosquitto, real Apache Kafka, the real program, judged by the oracle. What fails on purpose is in the fault matrix
+//! (`cargo xtask faults`).
 
 mod delivery;
 mod dlq;
-mod faults;
-mod kills;
 mod plugins;
-mod reload;
 mod servers;
 
 use std::time::Duration;
@@ -20,10 +18,6 @@ use tidegate_tests::read::Reader;
 use tidegate_tests::verdict::{Expected, Oracle, Verdict};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// The bridge's default `window`.
-pub(crate) const WINDOW: u64 = 1_024;
-/// A message becomes at most this many records under `RULES`.
-pub(crate) const RECORDS_PER_MESSAGE_MAX: u64 = 2;
 
 const KAFKA_TOPICS: [(&str, i32); 3] = [("archive", 12), ("temp", 6), ("alarms", 3)];
 
