@@ -241,7 +241,7 @@ pub(super) static LIMITS: [Setting; 16] = [
         Kind::Whole(1, 1_000_000),
         "Failures in a row after which the plugin rests; messages go where on_error says meanwhile.",
     )
-    .default("20"),
+    .default("100"),
     Setting::new(
         "rest",
         Kind::Duration(ms(10), HOUR),

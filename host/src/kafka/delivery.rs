@@ -18,6 +18,10 @@ use super::stall::{Stall, Step, Traffic};
 use super::state::State;
 use super::tally::{Tally, known_topic};
 
+/// How long a broker counts as lost after an error of its connection. librdkafka repeats the error of a broker that stays
+/// away every 30 s.
+const LOST: Duration = Duration::from_secs(40);
+
 /// Events that are taken before anything is filed.
 const EVENTS_AT_ONCE: usize = 64;
 
@@ -43,6 +47,8 @@ pub(super) struct Delivery {
     progress: bool,
     /// Failed records or errors since the last look.
     trouble: bool,
+    /// When librdkafka last told of an error of a connection.
+    lost_at: Option<Instant>,
     /// How often a producer was made anew lately, and when last.
     pub(super) recreations: u32,
     pub(super) recreated_at: Instant,
@@ -62,6 +68,7 @@ impl Delivery {
             partitions: 0,
             progress: false,
             trouble: false,
+            lost_at: None,
             recreations: 0,
             recreated_at: now,
         }
@@ -145,6 +152,7 @@ impl Delivery {
         // Whatever it is, something moved: what waits may have to be sent again.
         self.progress = true;
         self.trouble = true;
+        self.lost_at = Some(Instant::now());
         debug!(cluster = self.state.cluster.name, error = describe(code), text, "librdkafka reports an error");
         let all_down = rdkafka::bindings::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN as i32;
         if code == all_down {
@@ -169,7 +177,8 @@ impl Delivery {
             (book.len() > 0, book.turns())
         };
         let progress = std::mem::take(&mut self.progress);
-        let traffic = Traffic { outstanding, progress, turns, partitions: self.partitions };
+        let broker_lost = self.lost_at.is_some_and(|at| at.elapsed() < LOST);
+        let traffic = Traffic { outstanding, progress, turns, partitions: self.partitions, broker_lost };
         let (step, wait) = self.stall.look(Instant::now(), traffic);
         match step {
             Step::Stay => {}

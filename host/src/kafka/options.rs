@@ -15,6 +15,10 @@ const TOPIC_PROPAGATION_MS: u64 = 2_000;
 /// the requests on their way it waits again, whatever is set here: half does not make requests more, but them earlier.
 const LINGER_SHARE: f64 = 0.5;
 
+/// How often the cluster is asked who leads what and where its brokers are: one that comes back at another address is not
+/// found before. Only topics in use are asked for.
+const METADATA_MS: u64 = 5_000;
+
 /// A transaction that is not finished after this while is undone by the cluster.
 const TRANSACTION_MS: u64 = 60_000;
 
@@ -89,7 +93,7 @@ fn set_defaults(properties: &mut ClientConfig, config: &ClusterConfig) {
         .set("socket.nagle.disable", "true")
         .set("reconnect.backoff.ms", "100")
         .set("reconnect.backoff.max.ms", "5000")
-        .set("topic.metadata.refresh.interval.ms", "60000")
+        .set("topic.metadata.refresh.interval.ms", METADATA_MS.to_string())
         .set("topic.metadata.propagation.max.ms", TOPIC_PROPAGATION_MS.to_string())
         .set("queue.buffering.max.messages", queue_records(config.queue_bytes).to_string())
         .set("queue.buffering.max.kbytes", (config.queue_bytes / 1024).clamp(1, 2_147_483_647).to_string());

@@ -15,6 +15,10 @@ const PATIENCE: Duration = Duration::from_millis(2);
 const PATIENCE_PER_PARTITION: Duration = Duration::from_micros(50);
 /// How long a hold is lifted to let what waits be sent.
 const PULSE: Duration = Duration::from_millis(2);
+/// The same, every so many pulses in vain: on a busy machine the broker's thread may not get a turn within a short one,
+/// and what waits would wait for ever.
+const PULSE_LONG: Duration = Duration::from_millis(50);
+const PULSES_TO_A_LONG_ONE: u32 = 8;
 /// Between two pulses where new records were handed over, which may be for a partition that is not silent.
 const PULSE_EVERY_BUSY: Duration = Duration::from_millis(100);
 /// Between two pulses where none were.
@@ -35,6 +39,9 @@ pub(super) struct Traffic {
     pub(super) turns: u64,
     /// Partitions in use.
     pub(super) partitions: usize,
+    /// A broker was lost lately. Partitions on hold give librdkafka no reason to connect to it again, and a lost broker
+    /// has no request on its way that it would spin for.
+    pub(super) broker_lost: bool,
 }
 
 /// What is to be done with all partitions.
@@ -54,45 +61,56 @@ pub(super) struct Stall {
 
 #[derive(Debug)]
 enum Mode {
-    Flowing { silent_since: Instant },
-    Held { since: Instant, turns: u64 },
+    /// `pulses` in vain since the last sign of life.
+    Flowing {
+        silent_since: Instant,
+        pulses: u32,
+    },
+    Held {
+        since: Instant,
+        turns: u64,
+        pulses: u32,
+    },
 }
 
 impl Stall {
     pub(super) fn new(linger: Duration, now: Instant) -> Self {
-        Self { linger, mode: Mode::Flowing { silent_since: now + FIRST_PATIENCE } }
+        Self { linger, mode: Mode::Flowing { silent_since: now + FIRST_PATIENCE, pulses: 0 } }
     }
 
     /// Decides what follows from `traffic`, and how long to wait for the next event at most.
     pub(super) fn look(&mut self, now: Instant, traffic: Traffic) -> (Step, Duration) {
         let patience = self.patience(traffic.partitions);
         match self.mode {
-            Mode::Flowing { silent_since } if traffic.progress || !traffic.outstanding => {
+            Mode::Flowing { silent_since, .. } if traffic.progress || traffic.broker_lost || !traffic.outstanding => {
                 let silent_since = if traffic.outstanding { now } else { now.max(silent_since) };
-                self.mode = Mode::Flowing { silent_since };
+                self.mode = Mode::Flowing { silent_since, pulses: 0 };
                 (Step::Stay, if traffic.outstanding { patience } else { IDLE })
             }
-            Mode::Flowing { silent_since } => {
+            Mode::Flowing { silent_since, pulses } => {
                 let left = (silent_since + patience).saturating_duration_since(now);
                 if left > Duration::ZERO {
                     return (Step::Stay, left);
                 }
-                self.mode = Mode::Held { since: now, turns: traffic.turns };
+                self.mode = Mode::Held { since: now, turns: traffic.turns, pulses };
                 (Step::Hold, PULSE_EVERY_BUSY)
             }
-            Mode::Held { .. } if traffic.progress => {
-                self.mode = Mode::Flowing { silent_since: now };
+            Mode::Held { .. } if traffic.progress || traffic.broker_lost => {
+                self.mode = Mode::Flowing { silent_since: now, pulses: 0 };
                 (Step::LetGo, patience)
             }
-            Mode::Held { since, turns } => {
+            Mode::Held { since, turns, pulses } => {
                 let every = if traffic.turns == turns { PULSE_EVERY } else { PULSE_EVERY_BUSY };
                 let left = every.saturating_sub(now.duration_since(since));
                 if left > Duration::ZERO && traffic.outstanding {
                     return (Step::Stay, left.min(PULSE_EVERY_BUSY));
                 }
-                let silent_since = now.checked_sub(patience.saturating_sub(PULSE)).unwrap_or(now);
-                self.mode = Mode::Flowing { silent_since };
-                (Step::LetGo, PULSE)
+                let pulses = pulses.wrapping_add(1);
+                let pulse = if pulses.is_multiple_of(PULSES_TO_A_LONG_ONE) { PULSE_LONG } else { PULSE };
+                // Its patience ends with the pulse.
+                let silent_since = (now + pulse).checked_sub(patience).unwrap_or(now);
+                self.mode = Mode::Flowing { silent_since, pulses };
+                (Step::LetGo, pulse)
             }
         }
     }
@@ -111,10 +129,10 @@ mod tests {
     fn check(looks: &[(u64, bool, bool, u64, Step)]) {
         let start = Instant::now();
         let mut stall = Stall::new(Duration::from_millis(1), start);
-        let first = Traffic { outstanding: true, progress: true, turns: 0, partitions: 0 };
+        let first = Traffic { outstanding: true, progress: true, turns: 0, partitions: 0, broker_lost: false };
         stall.look(start, first);
         for (at_ms, outstanding, progress, turns, expected) in looks.iter().copied() {
-            let traffic = Traffic { outstanding, progress, turns, partitions: 0 };
+            let traffic = Traffic { outstanding, progress, turns, partitions: 0, broker_lost: false };
             let (step, wait) = stall.look(start + Duration::from_millis(at_ms), traffic);
             assert_eq!(step, expected, "at {at_ms} ms");
             assert!(wait > Duration::ZERO);
@@ -130,7 +148,7 @@ mod tests {
     fn a_new_producer_gets_more_time() {
         let start = Instant::now();
         let mut stall = Stall::new(Duration::ZERO, start);
-        let silent = Traffic { outstanding: true, progress: false, turns: 1, partitions: 0 };
+        let silent = Traffic { outstanding: true, progress: false, turns: 1, partitions: 0, broker_lost: false };
         assert_eq!(stall.look(start + Duration::from_millis(900), silent).0, Step::Stay);
         assert_eq!(stall.look(start + Duration::from_millis(1_100), silent).0, Step::Hold);
     }
@@ -164,8 +182,35 @@ mod tests {
     }
 
     #[test]
+    fn after_many_pulses_in_vain_one_is_long() {
+        let mut looks = vec![(3, true, false, 1, Step::Hold)];
+        let mut at_ms = 3;
+        for pulse in 1..=PULSES_TO_A_LONG_ONE {
+            at_ms += 250;
+            looks.push((at_ms, true, false, 1, Step::LetGo));
+            at_ms += if pulse == PULSES_TO_A_LONG_ONE { 49 } else { 2 };
+            looks.push((at_ms, true, false, 1, if pulse == PULSES_TO_A_LONG_ONE { Step::Stay } else { Step::Hold }));
+        }
+        looks.push((at_ms + 1, true, false, 1, Step::Hold));
+        check(&looks);
+    }
+
+    #[test]
     fn new_records_lift_it_sooner() {
         check(&[(3, true, false, 1, Step::Hold), (50, true, false, 2, Step::Stay), (103, true, false, 2, Step::LetGo)]);
+    }
+
+    #[test]
+    fn nothing_is_held_while_a_broker_is_away() {
+        let start = Instant::now();
+        let mut stall = Stall::new(Duration::ZERO, start);
+        let mut silent = Traffic { outstanding: true, progress: false, turns: 1, partitions: 0, broker_lost: false };
+        assert_eq!(stall.look(start + Duration::from_secs(2), silent).0, Step::Hold);
+        silent.broker_lost = true;
+        assert_eq!(stall.look(start + Duration::from_secs(3), silent).0, Step::LetGo);
+        assert_eq!(stall.look(start + Duration::from_secs(9), silent).0, Step::Stay);
+        silent.broker_lost = false;
+        assert_eq!(stall.look(start + Duration::from_secs(10), silent).0, Step::Hold);
     }
 
     #[test]
